@@ -1,0 +1,138 @@
+"""Agents: who they are, what they can do, and whether they live."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from shared.contracts.messages import Authority, Command, Event, Key, Moment, Query, Result
+
+Status = Literal["SPAWNING", "IDLE", "RUNNING", "DEGRADED", "FAILED", "QUARANTINED", "TERMINATED"]
+
+
+class Session(Result):
+    """An agent's standing after a command."""
+
+    agent_id: Key
+    session: int = Field(description="Epoch of the agent's session: quote it in every heartbeat.")
+    status: Status
+    heartbeat_seconds: float = Field(description="Beat at least this often.")
+
+
+class Register(Command):
+    """Make an agent known, or begin a new session of one that is."""
+
+    creates = "agent_id"
+
+    agent_id: Key | None = None
+    name: str | None = Field(default=None, max_length=200)
+    agent_type: str = Field(default="worker", max_length=64)
+    capabilities: tuple[str, ...] = Field(default=(), max_length=64, description="Trimmed and lower-cased.")
+    capacity: int = Field(default=1, ge=1, le=1000, description="Tasks at a time.")
+    tags: tuple[str, ...] = Field(default=(), max_length=50)
+    phases: tuple[Key, ...] | None = None
+    version: str | None = Field(default=None, max_length=64)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class Heartbeat(Command):
+    """The agent lives. Telemetry: an event follows only when its health changes."""
+
+    agent_id: Key
+    session: int
+    running: int = Field(default=0, ge=0, description="Tasks in work; the interval is shorter when there are any.")
+
+
+class SetAvailability(Command):
+    """Offer an agent work, or stop offering."""
+
+    agent_id: Key
+    available: bool
+
+
+class Deregister(Command):
+    """The agent leaves; its claims are released."""
+
+    agent_id: Key
+    reason: str = Field(default="", max_length=2000)
+
+
+class MissBeat(Command):
+    """An interval passed without a beat. Sent by the agent's timer."""
+
+    authority = Authority.SYSTEM
+
+    agent_id: Key
+    session: int
+    missed: int
+    interval_seconds: float
+
+
+class AgentRegistered(Event):
+    """An agent is known, in a new session."""
+
+    agent_id: Key
+    name: str
+    agent_type: str
+    capabilities: tuple[str, ...]
+    capacity: int
+    tags: tuple[str, ...] = ()
+    phases: tuple[Key, ...] | None = None
+    version: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    session: int
+    at: Moment
+
+
+class AgentAvailabilityChanged(Event):
+    """An agent is offered work, or no longer."""
+
+    agent_id: Key
+    available: bool
+    at: Moment
+
+
+class AgentDegraded(Event):
+    """An agent missed two heartbeats."""
+
+    agent_id: Key
+    session: int
+    missed: int
+    at: Moment
+
+
+class AgentLost(Event):
+    """An agent missed three heartbeats: its claims are released."""
+
+    agent_id: Key
+    session: int
+    missed: int
+    at: Moment
+
+
+class AgentRecovered(Event):
+    """An agent that was degraded or lost beats again; a lost one in a new session."""
+
+    agent_id: Key
+    session: int
+    at: Moment
+
+
+class AgentDeregistered(Event):
+    """An agent left: its claims are released."""
+
+    agent_id: Key
+    session: int
+    reason: str
+    at: Moment
+
+
+class GetAgent(Query):
+    """One agent."""
+
+    agent_id: Key
+
+
+class ListAgents(Query):
+    """Agents, newest first, with when they were last heard of."""
+
+    include_terminated: bool = False

@@ -1,0 +1,493 @@
+"""Tasks: the DAG of work, who has claimed what, and how it ended."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from shared.contracts.messages import Authority, Command, Event, Key, Moment, Priority, Query, Result
+from shared.contracts.workflow import Workflow
+
+Needs = Literal["all", "any"] | int
+OnDependencyFailure = Literal["block", "skip", "fail"]
+
+
+class TaskRef(Result):
+    """Which task the command made or changed, and its state now."""
+
+    task_id: Key
+    status: str
+
+
+class TaskRefs(Result):
+    """Which tasks the command made."""
+
+    task_ids: tuple[Key, ...]
+
+
+class ClaimedTask(Result):
+    """A task handed to an agent."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    task_type: Key
+    title: str
+    description: str
+    priority: Priority
+    claim_epoch: int = Field(description="Fencing token: quote it in every later report.")
+    lease_expires_at: Moment
+    lease_seconds: float
+    attempt: int
+    timeout_seconds: float | None = None
+    repository: str | None = None
+    parent_task_id: Key | None = None
+
+
+class Claimed(Result):
+    """The tasks an agent has won; empty when nothing fits."""
+
+    tasks: tuple[ClaimedTask, ...] = ()
+
+
+class Extended(Result):
+    """Until when the claim now holds, and whether the work is still wanted."""
+
+    task_id: Key
+    lease_expires_at: Moment | None = None
+    cancelled: bool = Field(default=False, description="Stop the work: the task was cancelled.")
+    cancel_reason: str | None = None
+
+
+class CreateTask(Command):
+    """Add one task to a ticket."""
+
+    creates = "task_id"
+
+    task_id: Key | None = None
+    ticket_id: Key
+    phase_id: Key | None = Field(default=None, description="The ticket's current phase when absent.")
+    task_type: Key
+    title: str = Field(min_length=1, max_length=200)
+    description: str = Field(default="", max_length=100_000)
+    priority: Priority = Priority.MEDIUM
+    required_capabilities: tuple[str, ...] = Field(default=(), max_length=32)
+    depends_on: tuple[Key, ...] = Field(default=(), max_length=1000)
+    needs: Needs = Field(default="all", description="How many dependencies must complete: all, any or a number.")
+    on_dependency_failure: OnDependencyFailure = "block"
+    resources: tuple[str, ...] = Field(default=(), max_length=32)
+    timeout_seconds: float | None = Field(default=None, gt=0)
+    max_retries: int | None = Field(default=None, ge=0, le=100)
+    deadline: Moment | None = None
+    parent_task_id: Key | None = None
+
+
+class GenerateTasks(Command):
+    """Make the tasks of a phase's templates, once per ticket, visit and template."""
+
+    ticket_id: Key
+    phase_id: Key | None = Field(default=None, description="The ticket's current phase when absent.")
+
+
+class AddDependency(Command):
+    """Let a waiting task wait for one more."""
+
+    task_id: Key
+    depends_on: Key
+
+
+class ClaimTask(Command):
+    """Take the ready tasks with the smallest rank that the agent can do."""
+
+    agent_id: Key
+    capabilities: tuple[str, ...] | None = Field(
+        default=None, max_length=64, description="What the agent can do; absent means anything."
+    )
+    phases: tuple[Key, ...] | None = Field(default=None, description="Only tasks of these phases.")
+    max_tasks: int = Field(default=1, ge=1, le=100)
+    wait_seconds: float = Field(default=0, ge=0, le=60, description="How long to wait for a task to become ready.")
+
+
+class StartTask(Command):
+    """The attempt begins: its timeout runs from here."""
+
+    task_id: Key
+    claim_epoch: int
+
+
+class ReportProgress(Command):
+    """Say how far the work is."""
+
+    task_id: Key
+    claim_epoch: int
+    message: str = Field(default="", max_length=2000)
+    percent: float | None = Field(default=None, ge=0, le=100)
+
+
+class ExtendClaim(Command):
+    """Hold the claim for another lease; the answer says when the task was cancelled."""
+
+    task_id: Key
+    claim_epoch: int
+
+
+class CompleteTask(Command):
+    """The work is done."""
+
+    task_id: Key
+    claim_epoch: int
+    result: dict[str, Any] = Field(
+        default_factory=dict, description="`{summary, artifacts: [...], commit, exit_code}`, all optional."
+    )
+
+
+class FailTask(Command):
+    """The attempt failed."""
+
+    task_id: Key
+    claim_epoch: int
+    error: str = Field(max_length=20_000)
+    retryable: bool = True
+
+
+class CancelTask(Command):
+    """Stop a task for good; a running worker is told on its next heartbeat."""
+
+    task_id: Key
+    reason: str = Field(default="", max_length=2000)
+
+
+class RetryTask(Command):
+    """Make a failed or cancelled task ready again with a fresh retry budget."""
+
+    task_id: Key
+
+
+class FollowTicket(Command):
+    """Remember what the scheduler must know of a ticket. Sent by the scheduler when it hears of one."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    title: str
+    description: str
+    priority: Priority
+    phase_id: Key
+    workflow_version: Key
+    deadline: Moment | None = None
+    repository: str | None = None
+
+
+class FollowWorkflow(Command):
+    """Remember a workflow version. Sent by the scheduler when it hears of one."""
+
+    authority = Authority.SYSTEM
+
+    version: Key
+    document: Workflow
+
+
+class EnterPhase(Command):
+    """A ticket entered a phase: generate the visit's tasks. Sent by the scheduler when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    from_phase: Key
+    phase_id: Key
+    visit: int
+    blocking_reasons: tuple[str, ...] = ()
+
+
+class ExpireClaim(Command):
+    """A lease ran out. Sent by its timer."""
+
+    authority = Authority.SYSTEM
+
+    task_id: Key
+    claim_epoch: int
+
+
+class TimeOutTask(Command):
+    """An attempt ran too long. Sent by its timer."""
+
+    authority = Authority.SYSTEM
+
+    task_id: Key
+    claim_epoch: int
+
+
+class EndBackoff(Command):
+    """The delay before a retry is over. Sent by its timer."""
+
+    authority = Authority.SYSTEM
+
+    task_id: Key
+    attempt: int
+
+
+class ReleaseClaims(Command):
+    """An agent is gone: its tasks become ready again. Sent by the scheduler when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    agent_id: Key
+    reason: str
+
+
+class TicketFollowed(Event):
+    """The scheduler knows of a ticket."""
+
+    ticket_id: Key
+    title: str
+    description: str
+    priority: Priority
+    phase_id: Key
+    workflow_version: Key
+    deadline: Moment | None = None
+    repository: str | None = None
+
+
+class WorkflowFollowed(Event):
+    """The scheduler knows a workflow version."""
+
+    key = "version"
+
+    version: Key
+    document: Workflow
+
+
+class PhaseEntered(Event):
+    """A ticket entered a phase as the scheduler sees it; the tasks of the visit follow."""
+
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    generated: int = Field(description="How many tasks the phase's templates made for this visit.")
+
+
+class TaskCreated(Event):
+    """A task came into being."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    task_type: Key
+    title: str
+    description: str
+    priority: Priority
+    required_capabilities: tuple[str, ...] = ()
+    depends_on: tuple[Key, ...] = ()
+    needs: Needs = "all"
+    on_dependency_failure: OnDependencyFailure = "block"
+    resources: tuple[str, ...] = ()
+    timeout_seconds: float | None = None
+    max_retries: int = 3
+    deadline: Moment | None = None
+    parent_task_id: Key | None = None
+    template: Key | None = None
+    repository: str | None = None
+    workflow_version: Key | None = None
+    created_at: Moment
+    blocking_reasons: tuple[str, ...] = Field(
+        default=(), description="Why the gate sent the ticket back to this phase."
+    )
+
+
+class TaskDependencyAdded(Event):
+    """A task waits for one more."""
+
+    task_id: Key
+    ticket_id: Key
+    depends_on: Key
+
+
+class TaskDependentAdded(Event):
+    """Another task waits for this one."""
+
+    task_id: Key
+    ticket_id: Key
+    dependent_id: Key
+
+
+class TaskDependencyEnded(Event):
+    """A task this one waits for has ended."""
+
+    task_id: Key
+    ticket_id: Key
+    dependency_id: Key
+    completed: bool
+
+
+class TaskReady(Event):
+    """A task may be claimed; the smallest rank goes first."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    ready_at: Moment
+    rank: float = Field(description="`ready_at` less the boosts, in seconds since 1970.")
+
+
+class TaskClaimed(Event):
+    """An agent has the task."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    agent_id: Key
+    claim_epoch: int
+    attempt: int
+    claimed_at: Moment
+    lease_expires_at: Moment
+
+
+class TaskStarted(Event):
+    """The agent began."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    agent_id: Key
+    claim_epoch: int
+    attempt: int
+    started_at: Moment
+
+
+class TaskProgressed(Event):
+    """The agent says how far it is."""
+
+    task_id: Key
+    ticket_id: Key
+    agent_id: Key
+    claim_epoch: int
+    message: str = ""
+    percent: float | None = None
+
+
+class TaskCompleted(Event):
+    """The work is done."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    task_type: Key
+    agent_id: Key
+    claim_epoch: int
+    attempt: int
+    result: dict[str, Any]
+    completed_at: Moment
+
+
+class TaskFailed(Event):
+    """The task has failed for good."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    task_type: Key
+    agent_id: Key | None = None
+    attempt: int
+    error: str
+    failed_at: Moment
+
+
+class TaskRetryScheduled(Event):
+    """An attempt failed and will be tried again."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    attempt: int = Field(description="The attempt that failed.")
+    error: str
+    not_before: Moment
+    failed_at: Moment
+
+
+class TaskTimedOut(Event):
+    """An attempt ran longer than it may."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    agent_id: Key
+    attempt: int
+    timeout_seconds: float
+    at: Moment
+
+
+class TaskLeaseExpired(Event):
+    """The agent of a claim was silent too long or is gone."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    agent_id: Key
+    claim_epoch: int
+    attempt: int
+    reason: str
+    at: Moment
+
+
+class TaskCancelled(Event):
+    """The task was stopped for good."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    task_type: Key
+    agent_id: Key | None = Field(default=None, description="Who held the claim, if anybody.")
+    reason: str
+    actor: str
+    cancelled_at: Moment
+
+
+class TaskRetried(Event):
+    """A failed or cancelled task was given a fresh retry budget."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    actor: str
+    at: Moment
+
+
+class TaskLateReport(Event):
+    """A report came after the task had ended; it changed nothing."""
+
+    task_id: Key
+    ticket_id: Key
+    report: str = Field(description="Wire name of the command that came late.")
+    claim_epoch: int
+    actor: str
+    at: Moment
+
+
+class GetTask(Query):
+    """One task with its attempts, as the scheduler decides on it."""
+
+    task_id: Key
+
+
+class ReadyTasks(Query):
+    """Tasks that may be claimed, smallest rank first."""
+
+    ticket_id: Key | None = None
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class DagStatus(Query):
+    """Counts and edges of a ticket's tasks."""
+
+    ticket_id: Key
+
+
+class Explain(Query):
+    """Why a task is not moving, and what would move it."""
+
+    task_id: Key

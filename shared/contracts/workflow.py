@@ -1,0 +1,158 @@
+"""The workflow document: phases, gates, task templates, columns and policies, as users write it in YAML."""
+
+import hashlib
+import io
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BeforeValidator, ConfigDict, Field
+from ruamel.yaml import YAML
+
+from shared.contracts.messages import Contract, Key, Priority
+
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class _Part(Contract):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExpectedOutput(_Part):
+    """An artifact that a phase must bring forth, and the rules it is judged by."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: Key = Field(description="Artifact type, for example `requirements_document` or `test_coverage`.")
+    pattern: str | None = Field(default=None, description="Glob of files in the repository that hold it.")
+    required: bool = Field(default=True, description="Whether the gate fails without it.")
+    measured: bool = Field(
+        default=False, description="Only evidence measured by the worker or the gate counts, not an agent's word."
+    )
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """Every other field: criterion name -> its parameter, for example `min_percentage: 80`."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Gate(_Part):
+    """What must hold before a ticket leaves a phase."""
+
+    criteria: tuple[ExpectedOutput, ...] = Field(
+        default=(), description="Criteria beside those that follow from `expected_outputs`."
+    )
+    all_tasks_completed: bool = Field(default=True, description="Every task of the visit must be completed.")
+
+
+class TaskTemplate(_Part):
+    """A task generated when a ticket enters the phase; texts may hold `{ticket_title}` and other ticket fields."""
+
+    id: Key = Field(description="Name of the template, unique in the workflow; it becomes the task's type.")
+    title: str | None = Field(default=None, description="Title of the task; the template's id when absent.")
+    description: str = Field(default="", description="What to do.")
+    priority: Priority = Field(default=Priority.MEDIUM)
+    required_capabilities: tuple[str, ...] = Field(default=(), description="What an agent must be able to do.")
+    depends_on: tuple[Key, ...] = Field(default=(), description="Templates of this phase that come first.")
+    timeout_seconds: Seconds | None = Field(default=None, description="Longest an attempt may run.")
+    max_retries: int | None = Field(default=None, ge=0, le=100)
+    resources: tuple[str, ...] = Field(default=(), description="Locks the claim takes.")
+
+
+class Phase(_Part):
+    """A station of the workflow."""
+
+    id: Key = Field(description="For example `PHASE_TESTING`.")
+    name: str = Field(description="Name for people.")
+    description: str = Field(default="")
+    sequence_order: int = Field(description="Position on the way; leaving for a higher one needs the gate.")
+    allowed_transitions: tuple[Key, ...] = Field(default=(), description="Phases a ticket may go to from here.")
+    is_terminal: bool = Field(default=False)
+    done_definitions: tuple[str, ...] = Field(default=(), description="Verifiable criteria of being done.")
+    expected_outputs: tuple[ExpectedOutput, ...] = Field(default=())
+    phase_prompt: str = Field(default="", description="What every agent working in this phase is told.")
+    next_steps_guide: str = Field(default="")
+    gate: Gate | None = Field(default=None, description="Criteria beside the expected outputs.")
+    auto_advance: bool = Field(default=False, description="Go on by itself when the gate passes.")
+    on_failure: Literal["stay"] | Key = Field(
+        default="stay", description="Phase to go back to when the gate fails; `stay` to wait."
+    )
+    max_regressions: int = Field(default=3, ge=0, description="Going back more often than this blocks the ticket.")
+    tasks: tuple[TaskTemplate, ...] = Field(default=())
+    configuration: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def gated(self) -> bool:
+        """Whether leaving forward needs a passed gate."""
+        return bool(self.gate or self.tasks or any(output.required for output in self.expected_outputs))
+
+
+class Column(_Part):
+    """A column of the board."""
+
+    id: Key
+    name: str | None = None
+    wip_limit: int | None = Field(default=None, ge=1, description="Most cards at a time; none when absent.")
+    phases: tuple[Key, ...] = Field(min_length=1)
+    auto_to: Key | None = Field(default=None, description="Column a finished card is moved to.")
+
+
+class RetryPolicy(_Part):
+    """When a failed attempt is tried again: `initial_seconds` x `factor`^n, at most `cap_seconds`."""
+
+    max_retries: int = Field(default=3, ge=0, le=100)
+    initial_seconds: Seconds = 1.0
+    factor: float = Field(default=2.0, ge=1)
+    cap_seconds: Seconds = 60.0
+
+
+class Ranking(_Part):
+    """How far ahead of the time it became ready a task is dispatched, in seconds."""
+
+    critical_seconds: Seconds = 4 * 3600.0
+    high_seconds: Seconds = 3600.0
+    medium_seconds: Seconds = 15 * 60.0
+    low_seconds: Seconds = 0.0
+    dependent_seconds: Seconds = Field(default=120.0, description="For each task that waits for it directly.")
+    dependent_cap_seconds: Seconds = 20 * 60.0
+    deadline_seconds: Seconds = Field(default=2 * 3600.0, description="When the deadline is near.")
+    deadline_within_seconds: Seconds = Field(default=15 * 60.0, description="How near that is.")
+
+
+class Workflow(_Part):
+    """One whole workflow document."""
+
+    name: Key
+    description: str = ""
+    initial_phase: Key = Field(description="Phase a new ticket is in.")
+    blocked_phase: Key | None = Field(default=None, description="Phase of tickets that cannot go on.")
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    columns: tuple[Column, ...] = ()
+    retry: RetryPolicy = RetryPolicy()
+    ranking: Ranking = Ranking()
+    lease_seconds: float = Field(default=60.0, ge=1, description="How long a claim holds without a heartbeat.")
+    timeout_seconds: Seconds | None = Field(default=None, description="For tasks that name none.")
+    discovery_types: tuple[Key, ...] = Field(default=(), description="Kinds of findings beside the built-in ones.")
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    def phase(self, phase_id: str) -> Phase | None:
+        """The phase of that id."""
+        return next((phase for phase in self.phases if phase.id == phase_id), None)
+
+    @property
+    def version(self) -> str:
+        """Hash of the content: 16 hexadecimal digits, the same for the same document however it is laid out.
+
+        Fields at their default are left out, so that a new optional field changes no version.
+        """
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def _parsed(document: object) -> object:
+    if isinstance(document, str):
+        return YAML(typ="safe", pure=True).load(io.StringIO(document))
+    return document
+
+
+Document = Annotated[Workflow, BeforeValidator(_parsed)]
+"""A workflow as an object, or as YAML text."""
