@@ -64,7 +64,7 @@ class ValidateGate(Command):
     phase_id: Key | None = Field(default=None, description="The ticket's current phase when absent.")
 
 
-class FollowTicketGates(Command):
+class FollowTicket(Command):
     """Remember which workflow version a ticket is under. Sent by gates when it hears of the ticket."""
 
     authority = Authority.SYSTEM
@@ -74,7 +74,7 @@ class FollowTicketGates(Command):
     workflow_version: Key
 
 
-class FollowWorkflowGates(Command):
+class FollowWorkflow(Command):
     """Remember a workflow version. Sent by gates when it hears of one."""
 
     authority = Authority.SYSTEM

@@ -1,0 +1,87 @@
+"""What a service is: a value that says what it obeys, hears and answers."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Table
+
+from shared.contracts.messages import Command, Event, Query, Result, noun_of, owner_of
+from shared.kernel.decider import Aggregate, Lookup, Rule
+from shared.kernel.reading import Reading
+
+Reaction = Callable[[Any], Sequence[Command]]
+"""Pure: one event of another service -> commands of the service's own."""
+
+Answer = Callable[[Any, Reading], Awaitable[Result | Mapping[str, Any]]]
+"""Answers one query from what is committed; raises `Refused` when there is nothing to answer."""
+
+Finder = Callable[[Any, Reading], Awaitable[Any]]
+"""Answers one lookup of a rule from the service's index."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Index:
+    """A table that holds one row for each stream whose state asks for one; written in the append's transaction.
+
+    `row(state)` is pure and names the table's columns; None means no row. The table's primary key is one text
+    column that holds the aggregate's id.
+    """
+
+    table: Table
+    state: type[Any]
+    row: Callable[[Any], Row | None]
+
+
+@dataclass(frozen=True)
+class ReadModel:
+    """A table folded from every event of every service, in the order of the journal.
+
+    `evolve(row | None, event) -> row | None` is pure; None deletes. `key(event)` names the row an event is
+    about, None when it is about none. `row` is a frozen dataclass whose fields are the table's columns;
+    the first one is the key.
+    """
+
+    table: Table
+    row: type[Any]
+    key: Callable[[Any], str | None]
+    evolve: Callable[[Any, Any], Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the table."""
+        return self.table.name
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service. Its subscriptions, permissions, tables, AsyncAPI page and metrics follow from this value."""
+
+    name: str
+    aggregates: Sequence[Aggregate[Any]] = ()
+    obeys: Mapping[type[Command], Rule[Any]] = field(default_factory=dict)
+    hears: Mapping[type[Event], Reaction] = field(default_factory=dict)
+    answers: Mapping[type[Query], Answer] = field(default_factory=dict)
+    lookups: Mapping[type[Lookup[Any]], Finder] = field(default_factory=dict)
+    indexes: Sequence[Index] = ()
+    read_models: Sequence[ReadModel] = ()
+    at_start: Callable[[], Sequence[Command]] = tuple
+    """Commands it gives itself before it is ready; they must be harmless when repeated."""
+
+    @cached_property
+    def announces(self) -> tuple[type[Event], ...]:
+        """Every event type of its aggregates."""
+        return tuple(event for aggregate in self.aggregates for event in aggregate.events)
+
+    @cached_property
+    def nouns(self) -> tuple[str, ...]:
+        """The nouns it may announce events of, beside the shared ones."""
+        return tuple(sorted({noun_of(event) for event in self.announces} - {"command", "broker"}))
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The services it hears."""
+        return tuple(sorted({owner_of(noun_of(event)) for event in self.hears}))
