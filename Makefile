@@ -1,0 +1,94 @@
+# `make` lists the targets. Each sets up what it needs first; nothing but Python 3.11+ and make has to be there.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+OMOI_HOME ?= .omoi
+BIN := .venv/bin
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+export PIP_ROOT_USER_ACTION := ignore
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON_DOWNLOADS := never
+unexport UV_PYTHON VIRTUAL_ENV
+ifneq ($(shell test -w "$$HOME" && echo writable),writable)
+export UV_CACHE_DIR ?= $(CURDIR)/.venv/cache
+endif
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.setup ## Make .venv with what the lock file names
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'OmoiOS needs Python 3.11 or newer, and $(PYTHON) is older or missing. Name one: make PYTHON=python3.12' >&2; \
+	  exit 1; }
+	@echo 'Setting up .venv; the first time takes about a minute.'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'
+
+# Where only pip knows the way to a registry, pip installs the same versions with the same hashes.
+.venv/.setup: pyproject.toml uv.lock | $(BIN)/uv
+	@$(BIN)/uv sync --frozen --quiet || { \
+	  echo 'uv could not fetch the packages; trying pip.' >&2; \
+	  $(BIN)/uv export --frozen --quiet --no-emit-project --output-file .venv/requirements.txt && \
+	  $(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/requirements.txt && \
+	  $(BIN)/python -m pip install --quiet --no-deps --editable .; }
+	@touch $@
+
+# The example project is a folder of this repository; the agents work on a copy that has a history of its own.
+EXAMPLE := $(OMOI_HOME)/example
+EXAMPLE_GIT := git -C $(EXAMPLE) -c user.name=example -c user.email=example@localhost
+EXAMPLE_AGENT := $(CURDIR)/$(BIN)/python $(CURDIR)/examples/agent.py
+define RUN_EXAMPLE
+rm -rf $(EXAMPLE)
+mkdir -p $(OMOI_HOME)
+cp -R examples/project $(EXAMPLE)
+$(EXAMPLE_GIT) init --quiet --initial-branch=main
+$(EXAMPLE_GIT) add --all
+$(EXAMPLE_GIT) commit --quiet --message 'The project as it was found'
+PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/omoi run examples/ticket.md --repo $(EXAMPLE) --exec '$(EXAMPLE_AGENT)'
+endef
+
+.PHONY: run
+run: setup ## Take an example ticket through every phase of a sample project
+	@$(RUN_EXAMPLE)
+
+.PHONY: up
+up: setup ## Start every service, with Postgres and NATS, until Ctrl-C
+	@$(BIN)/omoi up
+
+.PHONY: test
+test: setup ## Run the tests
+	@$(BIN)/pytest
+
+.PHONY: test-slow
+test-slow: setup ## Run the tests that take minutes
+	@$(BIN)/pytest -m slow
+
+.PHONY: lint
+lint: setup ## Check format, lint, types and imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: check
+check: lint test ## Everything CI holds: lint, then the tests
+
+.venv/.bench: .venv/.setup
+	@$(BIN)/uv sync --frozen --quiet --group bench
+	@touch $@
+
+.PHONY: bench
+bench: .venv/.bench ## Measure, beside the libraries we compare with
+	@$(BIN)/python -m benchmarks
+
+.PHONY: clean
+clean: ## Remove .venv and the caches; the data in .omoi stays
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
