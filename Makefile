@@ -22,6 +22,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: .venv/.setup ## Make .venv with what the lock file names
+	@:
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -29,15 +30,15 @@ $(BIN)/uv:
 	  exit 1; }
 	@echo 'Setting up .venv; the first time takes about a minute.'
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'
+	@$(BIN)/python -m pip install -qq 'uv>=0.9,<1'
 
 # Where only pip knows the way to a registry, pip installs the same versions with the same hashes.
 .venv/.setup: pyproject.toml uv.lock | $(BIN)/uv
 	@$(BIN)/uv sync --frozen --quiet || { \
 	  echo 'uv could not fetch the packages; trying pip.' >&2; \
 	  $(BIN)/uv export --frozen --quiet --no-emit-project --output-file .venv/requirements.txt && \
-	  $(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/requirements.txt && \
-	  $(BIN)/python -m pip install --quiet --no-deps --editable .; }
+	  $(BIN)/python -m pip install -qq --require-hashes --requirement .venv/requirements.txt && \
+	  $(BIN)/python -m pip install -qq --no-deps --editable .; }
 	@touch $@
 
 # The example project is a folder of this repository; the agents work on a copy that has a history of its own.
