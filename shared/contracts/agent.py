@@ -39,7 +39,9 @@ class Heartbeat(Command):
 
     agent_id: Key
     session: int
-    running: int = Field(default=0, ge=0, description="Tasks in work; the interval is shorter when there are any.")
+    running: int = Field(
+        default=0, ge=0, description="Tasks in work; the interval is shorter when there are any."
+    )
 
 
 class SetAvailability(Command):

@@ -1,6 +1,6 @@
 """Gates: artifacts, the evidence in them, and the verdict on a visit."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -8,6 +8,20 @@ from shared.contracts.messages import Authority, Command, Event, Key, Moment, Qu
 from shared.contracts.workflow import Workflow
 
 GateStatus = Literal["pending", "passed", "failed", "not_configured"]
+TaskStatus = Literal["open", "completed", "failed", "cancelled"]
+GateId = Annotated[str, Field(description="`<ticket>.<phase>.<visit>`: the visit as one word.")]
+
+CRITERIA = (
+    "all_passed",
+    "file_pattern",
+    "min_length",
+    "min_passing",
+    "min_percentage",
+    "must_exist",
+    "must_have_tests",
+    "required_sections",
+)
+"""The rules an expected output may name."""
 
 
 class ArtifactRef(Result):
@@ -29,18 +43,59 @@ class Verdict(Result):
     blocking_reasons: tuple[str, ...] = ()
 
 
+class Finding(Result):
+    """What one criterion says of one artifact."""
+
+    criterion: str = Field(description="Name of the criterion; `pattern` for the glob of an expected output.")
+    parameter: Any = Field(default=None, description="What the workflow demands, for example 80.")
+    reason: str | None = Field(default=None, description="Why it is not met; absent when it is.")
+
+
 class Artifact(Result):
-    """One piece of evidence."""
+    """One piece of evidence, without its content."""
 
     artifact_id: Key
     artifact_type: Key
     artifact_path: str | None = None
-    content: Any = None
     sha256: str | None = None
     collected_by: str
     measured: bool = False
     task_id: Key | None = None
-    superseded: bool = False
+    submitted_at: Moment
+    findings: tuple[Finding, ...] = ()
+    unreadable: str | None = Field(default=None, description="Why it could not be read.")
+    superseded: bool = Field(default=False, description="A later submission counts in its place.")
+
+
+class GateOutput(Result):
+    """An expected output and what it still lacks."""
+
+    artifact_type: Key
+    pattern: str | None = None
+    required: bool = True
+    measured: bool = False
+    rules: dict[str, Any] = Field(default_factory=dict)
+    met: bool
+    reasons: tuple[str, ...] = ()
+
+
+class GateTask(Result):
+    """How a task of the visit stands, as the gate has heard."""
+
+    task_id: Key
+    task_type: Key
+    status: TaskStatus
+    error: str = ""
+
+
+class GateView(Verdict):
+    """A gate with everything its verdict rests on; `blocking_reasons` of a pending one say what it waits for."""
+
+    outputs: tuple[GateOutput, ...] = ()
+    artifacts: tuple[Artifact, ...] = Field(
+        default=(), description="Every submission of the visit, oldest first."
+    )
+    tasks: tuple[GateTask, ...] = ()
 
 
 class SubmitArtifact(Command):
@@ -91,11 +146,22 @@ class BeginVisit(Command):
     ticket_id: Key
     phase_id: Key
     visit: int
-    generated: int | None = Field(default=None, description="How many tasks the scheduler made for the visit.")
+    at: Moment
+
+
+class ExpectTasks(Command):
+    """The scheduler made the tasks of a visit. Sent by gates when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    generated: int = Field(description="How many tasks the phase's templates made.")
 
 
 class CollectTask(Command):
-    """A task of a visit came into being or ended. Sent by gates when it hears of it."""
+    """A task of a visit came into being, ended or was taken up again. Sent by gates when it hears of it."""
 
     authority = Authority.SYSTEM
 
@@ -103,10 +169,21 @@ class CollectTask(Command):
     phase_id: Key
     visit: int
     task_id: Key
-    task_type: Key
-    status: Literal["open", "completed", "failed", "cancelled"]
+    task_type: Key | None = Field(default=None, description="Absent where the task must be known already.")
+    template: Key | None = Field(
+        default=None, description="Template that made the task; told when it is created."
+    )
+    status: TaskStatus
+    at: Moment = Field(
+        description="When it came to stand so; an older report than the last one changes nothing."
+    )
     agent_id: Key | None = None
-    result: dict[str, Any] = Field(default_factory=dict)
+    artifacts: Any = Field(
+        default=None,
+        description="`[{artifact_type, artifact_path?, content?, sha256?, measured?}]` as the agent handed it in; "
+        "whatever else it is, is a failed criterion.",
+    )
+    error: str = ""
 
 
 class GateTicketFollowed(Event):
@@ -127,27 +204,33 @@ class GateWorkflowFollowed(Event):
 
 
 class GateVisitBegan(Event):
-    """A visit of a ticket to a phase is being judged from here on."""
+    """Gates knows that a ticket entered a phase."""
 
     ticket_id: Key
     phase_id: Key
     visit: int
+    at: Moment
 
 
 class GateTaskNoted(Event):
     """Gates knows how a task of the visit stands."""
 
+    gate_id: GateId
     ticket_id: Key
     phase_id: Key
     visit: int
     task_id: Key
     task_type: Key
-    status: Literal["open", "completed", "failed", "cancelled"]
+    templated: bool = Field(description="Whether one of the phase's templates made it.")
+    status: TaskStatus
+    since: Moment
+    error: str = ""
 
 
 class GateTasksExpected(Event):
     """Gates knows how many tasks the visit starts with."""
 
+    gate_id: GateId
     ticket_id: Key
     phase_id: Key
     visit: int
@@ -157,6 +240,7 @@ class GateTasksExpected(Event):
 class GateArtifactSubmitted(Event):
     """An artifact was handed in; an earlier one of the same type and path in the visit no longer counts."""
 
+    gate_id: GateId
     artifact_id: Key
     ticket_id: Key
     phase_id: Key
@@ -164,16 +248,24 @@ class GateArtifactSubmitted(Event):
     artifact_type: Key
     artifact_path: str | None = None
     content: Any = None
-    sha256: str
+    sha256: str | None = Field(
+        default=None, description="Of the file or the content; absent when there is neither."
+    )
     collected_by: str
     measured: bool
     task_id: Key | None = None
     submitted_at: Moment
+    summary: str = Field(default="", description="The number in it, for example `90 %`.")
+    findings: tuple[Finding, ...] = Field(default=(), description="What the criteria of the phase say of it.")
+    unreadable: str | None = Field(
+        default=None, description="Why it could not be read; it then fails the gate."
+    )
 
 
 class GatePassed(Event):
     """The visit may be left."""
 
+    gate_id: GateId
     ticket_id: Key
     phase_id: Key
     visit: int
@@ -184,11 +276,22 @@ class GatePassed(Event):
 class GateFailed(Event):
     """The visit may not be left, and why."""
 
+    gate_id: GateId
     ticket_id: Key
     phase_id: Key
     visit: int
     blocking_reasons: tuple[str, ...]
     artifacts: tuple[Key, ...] = ()
+    at: Moment
+
+
+class GateReopened(Event):
+    """A judged visit has a task to wait for again: the verdict no longer holds."""
+
+    gate_id: GateId
+    ticket_id: Key
+    phase_id: Key
+    visit: int
     at: Moment
 
 

@@ -102,7 +102,7 @@ class Command(Contract):
         return snake(cls.__name__)
 
     @classmethod
-    def service(cls) -> str:
+    def owner(cls) -> str:
         """`scheduler`."""
         return owner_of(noun_of(cls))
 
@@ -116,13 +116,16 @@ class Query(Contract):
         "answer, or a map of service to position. `unavailable` when that takes over five seconds.",
     )
 
+    position_of: ClassVar[str | None] = None
+    """The service whose position a bare `min_position` is, where it is not the one that answers."""
+
     @classmethod
     def wire_name(cls) -> str:
         """`get_ticket`."""
         return snake(cls.__name__)
 
     @classmethod
-    def service(cls) -> str:
+    def owner(cls) -> str:
         """`phase`."""
         return owner_of(noun_of(cls))
 
@@ -138,9 +141,13 @@ class Event(Contract):
     upcasters: ClassVar[tuple[Callable[[dict[str, Any]], dict[str, Any]], ...]] = ()
     """Pure steps from schema 1 upwards; the current schema number is one more than their count."""
 
+    known: ClassVar[dict[str, type["Event"]]] = {}
+    """Every event there is, by wire name."""
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
+        Event.known[cls.wire_name()] = cls
         if "key" not in cls.__dict__:
             cls.key = "ticket_id" if "ticket_id" in cls.model_fields else next(iter(cls.model_fields), "")
 
@@ -149,6 +156,11 @@ class Event(Contract):
         """`task.claimed`."""
         noun = noun_of(cls)
         return f"{noun}.{snake(cls.__name__).removeprefix(f'{noun}_')}"
+
+    @classmethod
+    def owner(cls) -> str:
+        """The service that announces it; for a shared noun the noun itself."""
+        return owner_of(noun_of(cls))
 
     @classmethod
     def schema_number(cls) -> int:

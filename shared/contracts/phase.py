@@ -35,7 +35,9 @@ class OpenTicket(Command):
 
     creates = "ticket_id"
 
-    ticket_id: Key | None = Field(default=None, description="Id, minted by the sender; from the command's id if absent.")
+    ticket_id: Key | None = Field(
+        default=None, description="Id, minted by the sender; from the command's id if absent."
+    )
     title: str = Field(min_length=1, max_length=200)
     description: str = Field(default="", max_length=100_000)
     priority: Priority = Priority.MEDIUM
@@ -44,7 +46,9 @@ class OpenTicket(Command):
     parent_ticket_id: Key | None = None
     blocked_by: tuple[Key, ...] = Field(default=(), description="Tickets that must be done first.")
     deadline: Moment | None = None
-    repository: str | None = Field(default=None, description="Path or URL of the repository the work is done in.")
+    repository: str | None = Field(
+        default=None, description="Path or URL of the repository the work is done in."
+    )
 
 
 class Transition(Command):
@@ -84,6 +88,11 @@ class LoadWorkflow(Command):
     """Make a workflow document known; the same content again changes nothing."""
 
     document: Document = Field(description="The document as an object, or as YAML text.")
+    shipped: bool = Field(
+        default=False,
+        description="It comes with OmoiOS: it replaces neither what people loaded nor a shipped one that came "
+        "after it.",
+    )
 
 
 class SettleGate(Command):
@@ -146,13 +155,23 @@ class GateSettled(Event):
 
 
 class WorkflowLoaded(Event):
-    """A version of a workflow became known and is pinned by tickets opened from now on."""
+    """A version of a workflow became known."""
 
     key = "name"
 
     name: Key
     version: Key
     document: Workflow
+
+
+class WorkflowAdopted(Event):
+    """Tickets opened from now on pin this version; an older one is adopted again when it is loaded again."""
+
+    name: Key
+    version: Key
+    shipped: bool = Field(description="Whether it came with OmoiOS rather than from people.")
+    adopted_by: str
+    adopted_at: Moment
 
 
 class GetTicket(Query):

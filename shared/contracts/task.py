@@ -9,6 +9,8 @@ from shared.contracts.workflow import Workflow
 
 Needs = Literal["all", "any"] | int
 OnDependencyFailure = Literal["block", "skip", "fail"]
+"""Once the dependencies can no longer be met: wait for a person, be cancelled, or fail."""
+YEAR_SECONDS = 366 * 86_400
 
 
 class TaskRef(Result):
@@ -66,19 +68,25 @@ class CreateTask(Command):
 
     task_id: Key | None = None
     ticket_id: Key
-    phase_id: Key | None = Field(default=None, description="The ticket's current phase when absent.")
+    phase_id: Key | None = Field(
+        default=None,
+        description="The phase the ticket is in when absent, or was in before it was put on hold; another one makes "
+        "a branch, which is worked on whatever phase the ticket is in.",
+    )
     task_type: Key
     title: str = Field(min_length=1, max_length=200)
     description: str = Field(default="", max_length=100_000)
     priority: Priority = Priority.MEDIUM
     required_capabilities: tuple[str, ...] = Field(default=(), max_length=32)
     depends_on: tuple[Key, ...] = Field(default=(), max_length=1000)
-    needs: Needs = Field(default="all", description="How many dependencies must complete: all, any or a number.")
+    needs: Needs = Field(
+        default="all", description="How many dependencies must complete: all, any or a number."
+    )
     on_dependency_failure: OnDependencyFailure = "block"
     resources: tuple[str, ...] = Field(default=(), max_length=32)
-    timeout_seconds: float | None = Field(default=None, gt=0)
+    timeout_seconds: float | None = Field(default=None, gt=0, le=YEAR_SECONDS)
     max_retries: int | None = Field(default=None, ge=0, le=100)
-    deadline: Moment | None = None
+    deadline: Moment | None = Field(default=None, description="The ticket's own when absent.")
     parent_task_id: Key | None = None
 
 
@@ -105,7 +113,9 @@ class ClaimTask(Command):
     )
     phases: tuple[Key, ...] | None = Field(default=None, description="Only tasks of these phases.")
     max_tasks: int = Field(default=1, ge=1, le=100)
-    wait_seconds: float = Field(default=0, ge=0, le=60, description="How long to wait for a task to become ready.")
+    wait_seconds: float = Field(
+        default=0, ge=0, le=60, description="How long to wait for a task to become ready."
+    )
 
 
 class StartTask(Command):
@@ -173,7 +183,10 @@ class FollowTicket(Command):
     description: str
     priority: Priority
     phase_id: Key
+    workflow: Key | None = None
     workflow_version: Key
+    tags: tuple[str, ...] = ()
+    parent_ticket_id: Key | None = None
     deadline: Moment | None = None
     repository: str | None = None
 
@@ -197,6 +210,28 @@ class EnterPhase(Command):
     phase_id: Key
     visit: int
     blocking_reasons: tuple[str, ...] = ()
+
+
+class SettleTasks(Command):
+    """Hold, let go or cancel the open tasks of a ticket that has moved. Sent by the ticket's timer.
+
+    It runs after the move is committed, and so meets the tasks that came into being at the same moment.
+    """
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    after: str = Field(
+        default="", description="Go on behind this task id: a large ticket is settled page by page."
+    )
+
+
+class ApproachDeadline(Command):
+    """A task's deadline is near: it moves up. Sent by its timer."""
+
+    authority = Authority.SYSTEM
+
+    task_id: Key
 
 
 class ExpireClaim(Command):
@@ -233,6 +268,9 @@ class ReleaseClaims(Command):
 
     agent_id: Key
     reason: str
+    before: Moment | None = Field(
+        default=None, description="Leave claims made after this: the agent came back and works on."
+    )
 
 
 class TicketFollowed(Event):
@@ -243,7 +281,10 @@ class TicketFollowed(Event):
     description: str
     priority: Priority
     phase_id: Key
+    workflow: Key | None = None
     workflow_version: Key
+    tags: tuple[str, ...] = ()
+    parent_ticket_id: Key | None = None
     deadline: Moment | None = None
     repository: str | None = None
 
@@ -264,6 +305,8 @@ class PhaseEntered(Event):
     phase_id: Key
     visit: int
     generated: int = Field(description="How many tasks the phase's templates made for this visit.")
+    on_hold: bool = Field(default=False, description="Whether the ticket's tasks are held while it is here.")
+    ended: bool = Field(default=False, description="Whether the ticket is over here.")
 
 
 class TaskCreated(Event):
@@ -293,6 +336,9 @@ class TaskCreated(Event):
     blocking_reasons: tuple[str, ...] = Field(
         default=(), description="Why the gate sent the ticket back to this phase."
     )
+    branched: bool = Field(
+        default=False, description="Whether it was made for another phase than the ticket was in."
+    )
 
 
 class TaskDependencyAdded(Event):
@@ -318,6 +364,40 @@ class TaskDependencyEnded(Event):
     ticket_id: Key
     dependency_id: Key
     completed: bool
+
+
+class TaskDependencyReopened(Event):
+    """A task this one waits for had ended without completing and is tried again."""
+
+    task_id: Key
+    ticket_id: Key
+    dependency_id: Key
+
+
+class TaskHeld(Event):
+    """The task's ticket is on hold: nobody may claim the task, whoever has it goes on."""
+
+    task_id: Key
+    ticket_id: Key
+
+
+class TaskReleased(Event):
+    """The task's ticket goes on, and the task may be claimed again."""
+
+    task_id: Key
+    ticket_id: Key
+
+
+class TaskReprioritised(Event):
+    """A ready task has another place in the order of dispatch."""
+
+    task_id: Key
+    ticket_id: Key
+    priority: Priority
+    rank: float
+    reason: str
+    actor: str
+    at: Moment
 
 
 class TaskReady(Event):

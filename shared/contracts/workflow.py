@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BeforeValidator, ConfigDict, Field
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.error import YAMLError
 
 from shared.contracts.messages import Contract, Key, Priority
 
@@ -26,7 +28,8 @@ class ExpectedOutput(_Part):
     pattern: str | None = Field(default=None, description="Glob of files in the repository that hold it.")
     required: bool = Field(default=True, description="Whether the gate fails without it.")
     measured: bool = Field(
-        default=False, description="Only evidence measured by the worker or the gate counts, not an agent's word."
+        default=False,
+        description="Only evidence measured by the worker or the gate counts, not an agent's word.",
     )
 
     @property
@@ -51,7 +54,9 @@ class TaskTemplate(_Part):
     title: str | None = Field(default=None, description="Title of the task; the template's id when absent.")
     description: str = Field(default="", description="What to do.")
     priority: Priority = Field(default=Priority.MEDIUM)
-    required_capabilities: tuple[str, ...] = Field(default=(), description="What an agent must be able to do.")
+    required_capabilities: tuple[str, ...] = Field(
+        default=(), description="What an agent must be able to do."
+    )
     depends_on: tuple[Key, ...] = Field(default=(), description="Templates of this phase that come first.")
     timeout_seconds: Seconds | None = Field(default=None, description="Longest an attempt may run.")
     max_retries: int | None = Field(default=None, ge=0, le=100)
@@ -65,7 +70,9 @@ class Phase(_Part):
     name: str = Field(description="Name for people.")
     description: str = Field(default="")
     sequence_order: int = Field(description="Position on the way; leaving for a higher one needs the gate.")
-    allowed_transitions: tuple[Key, ...] = Field(default=(), description="Phases a ticket may go to from here.")
+    allowed_transitions: tuple[Key, ...] = Field(
+        default=(), description="Phases a ticket may go to from here."
+    )
     is_terminal: bool = Field(default=False)
     done_definitions: tuple[str, ...] = Field(default=(), description="Verifiable criteria of being done.")
     expected_outputs: tuple[ExpectedOutput, ...] = Field(default=())
@@ -76,7 +83,9 @@ class Phase(_Part):
     on_failure: Literal["stay"] | Key = Field(
         default="stay", description="Phase to go back to when the gate fails; `stay` to wait."
     )
-    max_regressions: int = Field(default=3, ge=0, description="Going back more often than this blocks the ticket.")
+    max_regressions: int = Field(
+        default=3, ge=0, description="Going back more often than this blocks the ticket."
+    )
     tasks: tuple[TaskTemplate, ...] = Field(default=())
     configuration: dict[str, Any] = Field(default_factory=dict)
 
@@ -129,9 +138,13 @@ class Workflow(_Part):
     columns: tuple[Column, ...] = ()
     retry: RetryPolicy = RetryPolicy()
     ranking: Ranking = Ranking()
-    lease_seconds: float = Field(default=60.0, ge=1, description="How long a claim holds without a heartbeat.")
+    lease_seconds: float = Field(
+        default=60.0, ge=1, description="How long a claim holds without a heartbeat."
+    )
     timeout_seconds: Seconds | None = Field(default=None, description="For tasks that name none.")
-    discovery_types: tuple[Key, ...] = Field(default=(), description="Kinds of findings beside the built-in ones.")
+    discovery_types: tuple[Key, ...] = Field(
+        default=(), description="Kinds of findings beside the built-in ones."
+    )
     settings: dict[str, Any] = Field(default_factory=dict)
 
     def phase(self, phase_id: str) -> Phase | None:
@@ -148,10 +161,53 @@ class Workflow(_Part):
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
+MAX_CHARACTERS = 1024 * 1024
+"""As much as one message may hold; a few aliases in YAML can stand for far more."""
+
+
+class _JsonConstructor(SafeConstructor):
+    """Makes of YAML what JSON can hold; a date stays the text it was written as."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        if isinstance(node.value, str) and "\0" in node.value:
+            raise ConstructorError(problem="NUL, which Postgres cannot store", problem_mark=node.start_mark)
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError) as error:
+            problem = f"{node.value!r} is not of its type"
+            raise ConstructorError(problem=problem, problem_mark=node.start_mark) from error
+
+
+_JsonConstructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
+def yaml_object(text: str) -> Any:
+    """What YAML text holds. Raises ValueError, from ruamel's error where that knows the line."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _JsonConstructor
+    try:
+        value = yaml.load(io.StringIO(text))
+        if _characters(value, {}) > MAX_CHARACTERS:
+            raise ValueError("aliases make the document larger than a message may be")
+        return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+    except YAMLError as error:
+        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from error
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        raise ValueError(f"a value that JSON cannot hold: {error}") from error
+
+
+def _characters(value: Any, known: dict[int, int]) -> int:
+    """About how long `value` is as JSON, measured without writing it out; `known` maps id to length."""
+    if not isinstance(value, dict | list):
+        return len(str(value)) + 1
+    if id(value) not in known:
+        children = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 2 + sum(_characters(child, known) for child in children)
+    return known[id(value)]
+
+
 def _parsed(document: object) -> object:
-    if isinstance(document, str):
-        return YAML(typ="safe", pure=True).load(io.StringIO(document))
-    return document
+    return yaml_object(document) if isinstance(document, str) else document
 
 
 Document = Annotated[Workflow, BeforeValidator(_parsed)]

@@ -18,7 +18,7 @@ T = TypeVar("T")
 C = TypeVar("C", bound=Command)
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
+class Refused(Exception):
     """A rule says no. The class name is the wire code: `GateNotPassed` -> `gate_not_passed`."""
 
     def __init__(self, message: str, **details: Any) -> None:
@@ -36,11 +36,11 @@ class NotAuthorised(Refused):
     """The actor's authority is too low for the command."""
 
 
-class Unavailable(Exception):  # noqa: N818 - named for what the caller meets
+class Unavailable(Exception):
     """Something the command needs is not here yet: try again, nothing was decided."""
 
 
-class Waiting(Exception):  # noqa: N818
+class Waiting(Exception):
     """Nothing to answer yet; decide again when the service's state has changed, at the latest at `until`."""
 
     def __init__(self, until: datetime) -> None:
@@ -85,7 +85,7 @@ Fact = Event | Timer | CancelTimer | Result
 Facts = Sequence[Fact]
 
 
-class Lookup(Generic[T]):  # noqa: UP046 - Python 3.11
+class Lookup(Generic[T]):
     """A read of the service's own index, answered with a `T`. Subclasses are frozen dataclasses.
 
     The answer is a hint: what a rule decides on must be read with `Past.of`, which is validated at the commit.
@@ -112,7 +112,7 @@ Rule = Callable[[C, Past, Context], Facts]
 
 
 @dataclass(frozen=True)
-class Aggregate(Generic[S]):  # noqa: UP046 - Python 3.11
+class Aggregate(Generic[S]):
     """A consistency boundary: its state, how facts change it, and which field of them names it.
 
     `evolve(state, event) -> state` is total over the events its annotation names and never refuses.

@@ -1,0 +1,65 @@
+"""The AsyncAPI 3.0 document of a service, made from its declaration."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from shared.kernel import wire
+from shared.kernel.declaration import Service
+
+REF = "#/components/schemas/{model}"
+
+
+def document(service: Service) -> dict[str, Any]:
+    """Every subject the service listens to or speaks on, with the JSON Schema of its body."""
+    contracts: list[type[BaseModel]] = [*service.obeys, *service.answers, *service.hears, *service.announces]
+    _, schemas = models_json_schema([(contract, "validation") for contract in contracts], ref_template=REF)
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+
+    def add(name: str, subject: str, contract: type[BaseModel], action: str) -> None:
+        channels[name] = {
+            "address": subject,
+            "description": (contract.__doc__ or "").strip(),
+            "messages": {
+                contract.__name__: {
+                    "payload": {"$ref": REF.format(model=contract.__name__)},
+                    "contentType": "application/json",
+                }
+            },
+            **(
+                {"parameters": {"key": {"description": "Ticket id, else the thing's own."}}}
+                if "{key}" in subject
+                else {}
+            ),
+        }
+        operations[f"{action}-{name}"] = {"action": action, "channel": {"$ref": f"#/channels/{name}"}}
+
+    for command in service.obeys:
+        add(
+            f"cmd-{command.wire_name()}",
+            wire.command_subject("cmd", service.name, command.wire_name()),
+            command,
+            "receive",
+        )
+        add(
+            f"ask-{command.wire_name()}",
+            wire.command_subject("ask", service.name, command.wire_name()),
+            command,
+            "receive",
+        )
+    for query in service.answers:
+        add(f"qry-{query.wire_name()}", wire.query_subject(service.name, query.wire_name()), query, "receive")
+    for event in service.hears:
+        add(f"evt-{event.wire_name()}", wire.event_subject(event.wire_name(), "{key}"), event, "receive")
+    for event in service.announces:
+        add(f"evt-{event.wire_name()}", wire.event_subject(event.wire_name(), "{key}"), event, "send")
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": f"OmoiOS {service.name}", "version": "1"},
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"schemas": schemas.get("$defs", {})},
+    }

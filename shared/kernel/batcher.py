@@ -1,0 +1,244 @@
+"""Group commit: whatever commands are waiting are decided and committed together."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+import structlog
+
+from shared.kernel.decider import Lookup
+from shared.kernel.draft import Desk, Draft, Missing
+from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome
+from shared.kernel.metrics import Metrics
+from shared.kernel.store import Appended, Held, Moved, Store, Stored
+
+log = structlog.get_logger()
+
+BATCH_CAP = 128
+"""Most commands in one commit: more only lengthens the wait of the first."""
+QUEUE_CAP = 10_000
+CONFLICT_ROUNDS = 50
+CACHED_STREAMS = 20_000
+RETRY_SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0)
+"""Waits while the database is away; after the last one the sender is told `unavailable`."""
+
+TRANSIENT = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.exceptions.OperatorInterventionError,
+    asyncpg.exceptions.InsufficientResourcesError,
+    asyncpg.exceptions.TransactionRollbackError,
+    asyncpg.exceptions.InternalClientError,
+)
+
+Find = Callable[[Lookup[Any]], Awaitable[Any]]
+
+
+class Batcher:
+    """Takes envelopes, decides them in arrival order, commits them together, then answers.
+
+    Only one batch is in flight; the next one gathers meanwhile, so a batch is as large as the load asks for
+    and no command waits for others to come.
+    """
+
+    def __init__(self, store: Store, find: Find, metrics: Metrics, committed: Callable[[int], None]) -> None:
+        self._store = store
+        self._find = find
+        self._metrics = metrics
+        self._committed = committed
+        self._queue: asyncio.Queue[Envelope] = asyncio.Queue(QUEUE_CAP)
+        self._cache: OrderedDict[str, Held] = OrderedDict()
+        self._waiting: dict[Envelope, asyncio.TimerHandle] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def submit(self, envelope: Envelope) -> None:
+        """Queue a command; its `answer` is called once it has an outcome. Waits while the queue is full."""
+        self._idle.clear()
+        await self._queue.put(envelope)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < BATCH_CAP and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            await self._serve(batch)
+            if self._queue.empty():
+                self._idle.set()
+
+    async def drained(self) -> None:
+        """Wait until every queued command is answered; those waiting for a change are sent away first."""
+        for envelope, handle in list(self._waiting.items()):
+            handle.cancel()
+            del self._waiting[envelope]
+            await self._answer([(envelope, Deferred("The service is shutting down."))])
+        await self._idle.wait()
+
+    def stir(self) -> None:
+        """Something changed: let the waiting commands be decided again."""
+        for envelope, handle in list(self._waiting.items()):
+            handle.cancel()
+            self._requeue(envelope)
+
+    async def _serve(self, batch: list[Envelope]) -> None:
+        leaders: dict[str, Envelope] = {}
+        followers = [
+            envelope for envelope in batch if leaders.setdefault(envelope.id, envelope) is not envelope
+        ]
+        try:
+            outcomes = await self._process(list(leaders.values()))
+        except Exception as error:
+            log.exception("batch_broke", commands=len(batch))
+            outcomes = [(envelope, Broke(error)) for envelope in leaders.values()]
+        by_id = {envelope.id: outcome for envelope, outcome in outcomes}
+        followed = [(follower, by_id[follower.id]) for follower in followers if follower.id in by_id]
+        for follower in followers:
+            if follower.id not in by_id:  # its leader waits, so it waits too
+                self._requeue(follower)
+        await self._answer([*outcomes, *followed])
+
+    async def _answer(self, outcomes: Sequence[tuple[Envelope, Outcome]]) -> None:
+        for envelope, outcome in outcomes:
+            self._metrics.command(self._store.service.name, envelope.name, outcome)
+            try:
+                await envelope.answer(outcome)
+            except Exception:  # one sender that cannot be reached must not silence the others
+                log.exception("answer_not_sent", command_id=envelope.id, command=envelope.name)
+
+    async def _process(self, envelopes: list[Envelope]) -> list[tuple[Envelope, Outcome]]:
+        """Outcomes of the commands; on an error that is not the database's absence the batch is halved."""
+        for seconds in (*RETRY_SECONDS, None):
+            try:
+                return await self._commit(envelopes)
+            except TRANSIENT as error:
+                self._cache.clear()
+                if seconds is None:
+                    return [(e, Deferred("The database is away.")) for e in envelopes]
+                log.warning("database_away", error=repr(error), retry_seconds=seconds)
+                await asyncio.sleep(seconds)
+            except Exception as error:
+                self._cache.clear()
+                if len(envelopes) == 1:
+                    log.exception("command_broke", command=envelopes[0].name, command_id=envelopes[0].id)
+                    return [(envelopes[0], Broke(error))]
+                middle = len(envelopes) // 2
+                return await self._process(envelopes[:middle]) + await self._process(envelopes[middle:])
+        raise AssertionError("the last round returns")
+
+    async def _commit(self, envelopes: list[Envelope]) -> list[tuple[Envelope, Outcome]]:
+        settled = await self._answered_before(envelopes)
+        done = {envelope for envelope, _ in settled}
+        pending = [envelope for envelope in envelopes if envelope not in done]
+        for _ in range(CONFLICT_ROUNDS):
+            if not pending:
+                return settled
+            draft = await self._decide(pending)
+            moved = await self._append(draft)
+            if moved is None:
+                self._keep(draft)
+                return settled + draft.outcomes
+            self._metrics.conflicts.labels(self._store.service.name).inc()
+            for stream in moved.streams:
+                self._cache.pop(stream, None)
+            dropped = [(e, Dropped()) for e in pending if e.timer and e.timer[0] in moved.timers]
+            settled += [
+                *dropped,
+                *await self._answered_before([e for e in pending if e.id in moved.commands]),
+            ]
+            done = {envelope for envelope, _ in settled}
+            pending = [envelope for envelope in pending if envelope not in done]
+        return settled + [(e, Deferred("Too many others write to the same streams.")) for e in pending]
+
+    async def _answered_before(self, envelopes: Sequence[Envelope]) -> list[tuple[Envelope, Outcome]]:
+        if not envelopes:
+            return []
+        stored = await self._store.answers([envelope.id for envelope in envelopes])
+        return [(e, Answered(with_positions(stored[e.id]))) for e in envelopes if e.id in stored]
+
+    async def _decide(self, envelopes: list[Envelope]) -> Draft:
+        started = perf_counter()
+        found: dict[Lookup[Any], Any] = {}
+        desk = Desk(self._store, self._cache, found)
+        draft = Draft(self._store, self._store.service.obeys, desk, datetime.now(UTC))
+        index = 0
+        while index < len(envelopes):
+            try:
+                draft.decide(envelopes[index])
+                index += 1
+            except Missing as missing:
+                more = [draft.probe(envelope) for envelope in envelopes[index + 1 :]]
+                await self._load([missing, *(m for m in more if m)], found)
+        self._metrics.decide_seconds.labels(self._store.service.name).observe(perf_counter() - started)
+        return draft
+
+    async def _load(self, missing: Sequence[Missing], found: dict[Lookup[Any], Any]) -> None:
+        streams = {m.stream for m in missing if m.stream}
+        if streams:
+            self._cache.update(await self._store.load(sorted(streams)))
+        for lookup in {m.lookup for m in missing if m.lookup}:
+            found[lookup] = await self._find(lookup)
+
+    async def _append(self, draft: Draft) -> Moved | None:
+        if not draft.batch.commands:
+            return None
+        started = perf_counter()
+        outcome = await self._store.append(draft.batch)
+        if isinstance(outcome, Moved):
+            return outcome
+        name = self._store.service.name
+        self._metrics.commit_seconds.labels(name).observe(perf_counter() - started)
+        self._metrics.batch_size.labels(name).observe(len(draft.batch.commands))
+        self._positions(draft, outcome)
+        return None
+
+    @staticmethod
+    def _positions(draft: Draft, appended: Appended) -> None:
+        first = appended.last_position - len(draft.batch.events) + 1
+        for envelope, outcome in draft.outcomes:
+            if isinstance(outcome, Answered) and outcome.answer["ok"]:
+                number_events(outcome.answer, first + draft.offsets[envelope.id])
+
+    def _keep(self, draft: Draft) -> None:
+        for stream, held in draft.batch.streams.items():
+            self._cache[stream] = held
+            self._cache.move_to_end(stream)
+        while len(self._cache) > CACHED_STREAMS:
+            self._cache.popitem(last=False)
+        for envelope, until in draft.waiting:
+            self._wait(envelope, until)
+        if draft.batch.events:
+            self._committed(len(draft.batch.events))
+            self.stir()
+
+    def _wait(self, envelope: Envelope, until: datetime) -> None:
+        seconds = max(0.0, (until - datetime.now(UTC)).total_seconds())
+        loop = asyncio.get_running_loop()
+        self._waiting[envelope] = loop.call_later(seconds, self._requeue, envelope)
+
+    def _requeue(self, envelope: Envelope) -> None:
+        self._waiting.pop(envelope, None)
+        self._idle.clear()
+        try:
+            self._queue.put_nowait(envelope)
+        except asyncio.QueueFull:
+            self._wait(envelope, datetime.now(UTC))
+
+
+def number_events(answer: dict[str, Any], first_position: int) -> None:
+    """Write the positions into an answer's events."""
+    for offset, event in enumerate(answer["events"]):
+        event["position"] = first_position + offset
+
+
+def with_positions(stored: Stored) -> dict[str, Any]:
+    """A stored answer as it was first given."""
+    if stored.answer["ok"]:
+        number_events(stored.answer, stored.first_position)
+    return stored.answer

@@ -1,0 +1,47 @@
+"""Connections of one service: its own role, its own schema, nothing else."""
+
+from typing import Any
+
+import asyncpg
+import orjson
+
+POOL_MIN, POOL_MAX = 1, 6
+
+
+def role_of(service: str) -> str:
+    """The Postgres role a service works under."""
+    return f"omoi_{service}"
+
+
+async def _keep(_: Any) -> None:
+    """Connections carry no session state, so nothing is reset between uses; that saves a round trip."""
+
+
+async def _codecs(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+    )
+
+
+async def open_pool(database_url: str, service: str) -> asyncpg.Pool:
+    """A pool whose connections see the service's schema only, with the rights of its role."""
+    return await asyncpg.create_pool(
+        plain_url(database_url),
+        min_size=POOL_MIN,
+        max_size=POOL_MAX,
+        command_timeout=30,
+        init=_codecs,
+        reset=_keep,
+        server_settings={
+            "search_path": f"{service}, public",
+            "role": role_of(service),
+            "application_name": f"omoi-{service}",
+            "lock_timeout": "20s",
+            "idle_in_transaction_session_timeout": "30s",
+        },
+    )
+
+
+def plain_url(database_url: str) -> str:
+    """The URL as asyncpg reads it; SQLAlchemy's driver suffix is taken off."""
+    return database_url.replace("postgresql+asyncpg://", "postgresql://", 1)

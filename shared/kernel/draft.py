@@ -1,0 +1,278 @@
+"""Deciding a batch of commands in memory, in arrival order, each seeing the ones before it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, cast
+from uuid import UUID, uuid5
+
+import orjson
+import structlog
+from pydantic import BaseModel
+from uuid6 import uuid7
+
+from shared.contracts.command import CommandRefused
+from shared.contracts.messages import Command, Event, Result
+from shared.kernel.decider import (
+    NAMESPACE,
+    CancelTimer,
+    Context,
+    Facts,
+    Lookup,
+    NotAuthorised,
+    Past,
+    Refused,
+    Rule,
+    Timer,
+    Unavailable,
+    Waiting,
+)
+from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome, refusal_answer
+from shared.kernel.store import Batch, Held, Store
+from shared.kernel.wire import KEY
+
+S = TypeVar("S")
+T = TypeVar("T")
+log = structlog.get_logger()
+NEVER_WAITS = timedelta(days=1)
+"""A durable command's sender is not there to wait: it is decided as if its patience were over."""
+
+
+class Missing(Exception):
+    """A rule asked for something that is not in memory yet."""
+
+    def __init__(self, stream: str | None = None, lookup: Lookup[Any] | None = None) -> None:
+        super().__init__(stream or lookup)
+        self.stream = stream
+        self.lookup = lookup
+
+
+class Desk(Past):
+    """The past as one batch sees it: what was loaded, overlaid with what the batch has decided so far."""
+
+    def __init__(self, store: Store, held: dict[str, Held], found: dict[Lookup[Any], Any]) -> None:
+        self._store = store
+        self._loaded = held
+        self._found = found
+        self.decided: dict[str, Held] = {}
+        self.consulted: set[str] = set()
+
+    def of(self, state: type[S], key: str) -> S:
+        """State of one aggregate, the batch's own decisions included."""
+        return cast(S, self.held(self._store.stream(state, key)).state)
+
+    def held(self, stream: str) -> Held:
+        """Version and state of a stream, noted as consulted."""
+        held = self.decided.get(stream) or self._loaded.get(stream)
+        if held is None:
+            raise Missing(stream=stream)
+        self.consulted.add(stream)
+        return held
+
+    def find(self, lookup: Lookup[T]) -> T:
+        """Answer of a lookup; the same lookup is asked once a batch."""
+        if lookup not in self._found:
+            raise Missing(lookup=lookup)
+        return cast(T, self._found[lookup])
+
+    def loaded_version(self, stream: str) -> int:
+        """The version the commit must still find."""
+        return self._loaded[stream].version
+
+
+@dataclass
+class Effects:
+    """What one command does, before it is taken into the batch."""
+
+    states: dict[str, Held] = field(default_factory=dict)
+    events: list[tuple[str, int, Event]] = field(default_factory=list)
+    timers: dict[str, Timer | None] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Draft:
+    """A batch being decided."""
+
+    store: Store
+    rules: Mapping[type[Command], Rule[Any]]
+    desk: Desk
+    now: datetime
+    batch: Batch = field(default_factory=Batch)
+    outcomes: list[tuple[Envelope, Outcome]] = field(default_factory=list)
+    waiting: list[tuple[Envelope, datetime]] = field(default_factory=list)
+    offsets: dict[str, int] = field(default_factory=dict)
+    """Command id -> how many events of the batch come before its own."""
+
+    def probe(self, envelope: Envelope) -> Missing | None:
+        """What the command would ask for; nothing is decided."""
+        if envelope.command is None:
+            return None
+        self.desk.consulted = set()
+        try:
+            self.rules[type(envelope.command)](envelope.command, self.desk, self._context(envelope))
+        except Missing as missing:
+            return missing
+        except Exception:  # noqa: BLE001 - it will be met again, and handled, when the command is decided
+            return None
+        return None
+
+    def decide(self, envelope: Envelope) -> None:
+        """Decide one command and take its effects into the batch; raises `Missing`."""
+        self.desk.consulted = set()
+        if envelope.timer and envelope.timer[0] in self.batch.timers:
+            self.outcomes.append((envelope, Dropped()))
+            return
+        try:
+            effects = self._effects(self._facts(envelope))
+        except Missing:
+            raise
+        except Refused as refused:
+            self._refuse(envelope, refused)
+        except Waiting as waiting:
+            self.waiting.append((envelope, waiting.until))
+        except Unavailable as unavailable:
+            self.outcomes.append((envelope, Deferred(str(unavailable))))
+        except Exception as error:
+            log.exception("command_broke", command=envelope.name, command_id=envelope.id)
+            self.outcomes.append((envelope, Broke(error)))
+        else:
+            self._accept(envelope, effects)
+
+    def _facts(self, envelope: Envelope) -> Facts:
+        if envelope.refusal is not None:
+            raise envelope.refusal
+        command = envelope.command
+        assert command is not None, "a command, or the refusal of the door"
+        if envelope.authority < command.authority:
+            raise NotAuthorised(
+                f"{envelope.actor} has {envelope.authority.name} authority; {envelope.name} needs "
+                f"{command.authority.name}. Ask an operator to send it or to grant the authority.",
+                required=command.authority.name,
+                held=envelope.authority.name,
+            )
+        return self.rules[type(command)](command, self.desk, self._context(envelope))
+
+    def _context(self, envelope: Envelope) -> Context:
+        received = envelope.received_at - NEVER_WAITS if envelope.durable else envelope.received_at
+        return Context(envelope.id, envelope.actor, envelope.authority, self.now, received)
+
+    def _effects(self, facts: Facts) -> Effects:
+        effects = Effects()
+        for fact in facts:
+            match fact:
+                case Event():
+                    self._evolve(effects, fact)
+                case Timer():
+                    effects.timers[fact.key] = fact
+                case CancelTimer():
+                    effects.timers[fact.key] = None
+                case Result():
+                    effects.result.update(fact.model_dump(mode="json"))
+        return effects
+
+    def _evolve(self, effects: Effects, event: Event) -> None:
+        aggregate = self.store.by_event[type(event)]
+        stream = aggregate.stream(getattr(event, aggregate.key))
+        held = effects.states.get(stream) or self.desk.held(stream)
+        effects.states[stream] = Held(held.version + 1, aggregate.evolve(held.state, event))
+        effects.events.append((stream, held.version + 1, event))
+
+    def _accept(self, envelope: Envelope, effects: Effects) -> None:
+        answer = {
+            "ok": True,
+            "command_id": envelope.id,
+            "result": effects.result,
+            "events": [
+                {"type": event.wire_name(), "stream": stream, "version": version}
+                for stream, version, event in effects.events
+            ],
+        }
+        self._record(envelope, answer)
+        self._write(envelope, effects.events)
+        self.desk.decided.update(effects.states)
+        self.batch.streams.update(effects.states)
+        self.batch.timers.update({key: _timer_row(timer) for key, timer in effects.timers.items()})
+
+    def _refuse(self, envelope: Envelope, refused: Refused) -> None:
+        self._record(envelope, refusal_answer(envelope.id, refused))
+        if envelope.durable:
+            self._write(envelope, [(f"command-{envelope.id}", 1, self._refusal_event(envelope, refused))])
+
+    def _refusal_event(self, envelope: Envelope, refused: Refused) -> CommandRefused:
+        return CommandRefused(
+            subject=subject_of(envelope),
+            command_id=envelope.id,
+            service=self.store.service.name,
+            command=envelope.name,
+            actor=envelope.actor,
+            code=refused.code,
+            message=refused.message,
+            details=refused.details,
+        )
+
+    def _record(self, envelope: Envelope, answer: dict[str, Any]) -> None:
+        stored = dumps(answer)
+        self.offsets[envelope.id] = len(self.batch.events)
+        self.batch.commands.append((envelope.id, stored, len(self.batch.events)))
+        if envelope.timer:
+            self.batch.fired.append(envelope.timer)
+        for stream in self.desk.consulted:
+            self.batch.reads.setdefault(stream, self.desk.loaded_version(stream))
+        self.outcomes.append((envelope, Answered(answer)))
+
+    def _write(self, envelope: Envelope, events: list[tuple[str, int, Event]]) -> None:
+        meta = dumps(
+            {
+                "command_id": envelope.id,
+                "command": f"{self.store.service.name}.{envelope.name}",
+                "actor": envelope.actor,
+                "correlation": envelope.correlation or envelope.id,
+                "trigger": envelope.causation,
+                "traceparent": envelope.traceparent,
+            }
+        )
+        for stream, version, event in events:
+            row = (
+                event.wire_name(),
+                event.schema_number(),
+                event.subject_key(),
+                event.model_dump_json(),
+                meta,
+            )
+            self.batch.events.append((stream, version, str(uuid7()), *row))
+
+
+def subject_of(envelope: Envelope) -> str:
+    """The key a refusal is announced under: the ticket the command spoke of, else the command itself."""
+    ticket = getattr(envelope.command, "ticket_id", None)
+    if isinstance(ticket, str) and KEY.match(ticket):
+        return ticket
+    return envelope.id if KEY.match(envelope.id) else str(uuid5(NAMESPACE, envelope.id))
+
+
+def derived_id(command_id: str) -> str:
+    """Id of the thing a command makes when the sender gave none."""
+    return str(uuid5(NAMESPACE, command_id))
+
+
+def reaction_id(event_id: str, index: int) -> str:
+    """Id of the `index`-th command that an event makes a service send."""
+    return str(uuid5(UUID(event_id), str(index)))
+
+
+def dumps(value: Any) -> str:
+    """Anything of ours as JSON."""
+    return orjson.dumps(value, default=_jsonable, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _timer_row(timer: Timer | None) -> tuple[datetime, str, str] | None:
+    return (timer.due_at, timer.command.wire_name(), timer.command.model_dump_json()) if timer else None

@@ -1,0 +1,132 @@
+"""What every service answers beside its own domain: its log, its place in it, its health, its dead letters."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+
+from shared.contracts.messages import Authority, Query
+from shared.kernel import wire
+from shared.kernel.decider import NotAuthorised, Refused, Unavailable
+from shared.kernel.declaration import Service
+from shared.kernel.door import UnknownQuery, read_object, unknown, validated
+from shared.kernel.reads import StoreReading
+from shared.kernel.received import from_row
+from shared.kernel.store import Store
+
+PAGE_BYTES = 900_000
+"""Most of an answer's size: the broker takes 1 MiB."""
+POSITION_WAIT_SECONDS = 5.0
+
+
+class DeadLetterNotFound(Refused):
+    """There is no dead letter of that number."""
+
+
+Reached = Callable[[dict[str, int], float], Awaitable[bool]]
+Health = Callable[[], dict[str, Any]]
+
+
+class Operations:
+    """Answers the queries of one service."""
+
+    def __init__(
+        self, store: Store, reached: Reached, health: Health, asyncapi: Callable[[], dict[str, Any]]
+    ) -> None:
+        self._store = store
+        self._service: Service = store.service
+        self._reading = StoreReading(store)
+        self._reached = reached
+        self._queries = {query.wire_name(): query for query in self._service.answers}
+        self._own: Mapping[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
+            "events": self._events,
+            "position": self._position,
+            "health": self._health,
+            "asyncapi": self._asyncapi,
+            "dead": self._dead,
+        }
+        self._report = health
+        self._page = asyncapi
+
+    async def answer(self, subject: str, body: bytes) -> Any:
+        """Answer one query; raises `Refused`."""
+        name = wire.address(subject).name
+        fields = read_object(body)
+        if name in self._own:
+            return await self._own[name](fields)
+        contract = self._queries.get(name)
+        if contract is None:
+            known = [*self._queries, *self._own]
+            raise UnknownQuery(unknown(self._service.name, "query", name, known), known=sorted(known))
+        query = validated(contract, fields)
+        await self._catch_up(query)
+        return await self._service.answers[contract](query, self._reading)
+
+    async def _catch_up(self, query: Query) -> None:
+        if query.min_position is None:
+            return
+        marks = query.min_position
+        wanted = {query.position_of or self._service.name: marks} if isinstance(marks, int) else dict(marks)
+        if not await self._reached(wanted, POSITION_WAIT_SECONDS):
+            raise Unavailable(
+                f"{self._service.name} has not seen {wanted} within {POSITION_WAIT_SECONDS:g} s. Ask again in a moment."
+            )
+
+    async def _events(self, fields: dict[str, Any]) -> dict[str, Any]:
+        first, last = int(fields.get("from", 1)), int(fields.get("to", 2**62))
+        rows = await self._store.events_between(first, last, min(int(fields.get("limit", 500)), 1000))
+        events: list[dict[str, Any]] = []
+        size = 0
+        for row in rows:
+            event = from_row(self._service.name, row).as_json()
+            size += len(orjson.dumps(event))
+            if events and size > PAGE_BYTES:
+                break
+            events.append(event)
+        return {"events": events, "head": await self._store.head()}
+
+    async def _position(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"position": await self._store.head()}
+
+    async def _health(self, _: dict[str, Any]) -> dict[str, Any]:
+        return self._report()
+
+    async def _asyncapi(self, _: dict[str, Any]) -> dict[str, Any]:
+        return self._page()
+
+    async def _dead(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Parked messages, the culprits with their error, the others waiting behind them."""
+        async with self._store.pool.acquire() as connection:
+            rows = await connection.fetch(
+                "SELECT id, consumer, key, source, position, error, attempts, wish, parked_at, message FROM parked"
+                " WHERE $1::bigint IS NULL OR id = $1 ORDER BY id LIMIT 1000",
+                fields.get("id"),
+            )
+        return {"dead": [dict(row) | {"parked_at": row["parked_at"].isoformat()} for row in rows]}
+
+    async def decide_dead(self, wish: str, authority: Authority, fields: dict[str, Any]) -> dict[str, Any]:
+        """Have a parked key retried, or its first message dropped and the rest retried."""
+        if authority < Authority.MONITOR:
+            raise NotAuthorised(
+                "Retrying and dropping dead letters needs MONITOR authority.", required="MONITOR"
+            )
+        async with self._store.pool.acquire() as connection:
+            row = await connection.fetchrow(
+                "UPDATE parked SET wish = $2 WHERE id = $1 RETURNING consumer, key", fields.get("id"), wish
+            )
+        if row is None:
+            raise DeadLetterNotFound(
+                f"{self._service.name} has no dead letter {fields.get('id')}. `omoi dead list` shows those there are."
+            )
+        return {"consumer": row["consumer"], "key": row["key"]}
+
+
+async def reached_log(store: Store, marks: dict[str, int], seconds: float) -> bool:
+    """Whether the service's own log is that far; it is read where it is written, so only bad luck waits."""
+    wanted = marks.get(store.service.name, 0)
+    for _ in range(int(seconds / 0.05)):
+        if await store.head() >= wanted:
+            return True
+        await asyncio.sleep(0.05)
+    return False

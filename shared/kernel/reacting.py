@@ -1,0 +1,59 @@
+"""Reactions: what a service hears becomes commands to itself, on the durable lane, with ids that repeat."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from nats.aio.client import Client
+
+from shared.contracts.messages import Command
+from shared.kernel import wire
+from shared.kernel.declaration import Service
+from shared.kernel.draft import reaction_id
+from shared.kernel.received import Received
+
+ACK_SECONDS = 10.0
+
+
+class Reacting:
+    """The effect of a service's reactions: publishing commands, which a repetition cannot double."""
+
+    def __init__(self, service: Service, client: Client) -> None:
+        self._service = service
+        self._heard = {event.wire_name(): reaction for event, reaction in service.hears.items()}
+        self._js = client.jetstream(publish_async_max_pending=1000, timeout=ACK_SECONDS)
+
+    async def prepare(self, events: Sequence[Received]) -> None:
+        """Send the commands that the events ask for, and wait until the broker has them."""
+        sent = [
+            await self._send(event, *command)
+            for event in events
+            for command in enumerate(self.commands(event))
+        ]
+        async with asyncio.timeout(ACK_SECONDS):
+            await asyncio.gather(*sent)
+
+    async def apply(self, connection: Any, events: Sequence[Received]) -> None:
+        """Nothing beside the marks."""
+
+    def commands(self, received: Received) -> Sequence[Command]:
+        """The commands that one event asks for."""
+        reaction = self._heard.get(received.type)
+        event = received.event() if reaction else None
+        return reaction(event) if reaction and event is not None else ()
+
+    async def _send(self, event: Received, index: int, command: Command) -> "asyncio.Future[Any]":
+        headers = {
+            wire.CE_ID: reaction_id(event.id, index),
+            wire.MSG_ID: reaction_id(event.id, index),
+            wire.CE_CORRELATION: event.correlation,
+            wire.CE_CAUSATION: event.id,
+        }
+        if event.traceparent:
+            headers[wire.TRACEPARENT] = event.traceparent
+        return await self._js.publish_async(
+            wire.command_subject("cmd", command.owner(), command.wire_name(), self._service.name),
+            command.model_dump_json(exclude_defaults=True).encode(),
+            stream=wire.COMMANDS_STREAM,
+            headers=headers,
+        )

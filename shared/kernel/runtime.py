@@ -1,0 +1,422 @@
+"""One service, running: its declaration connected to Postgres and NATS."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+import asyncpg
+import structlog
+from faststream import AckPolicy
+from faststream.nats import NatsBroker, NatsMessage
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from shared.contracts.broker import BrokerRefilled
+from shared.contracts.messages import Authority, Event
+from shared.kernel import wire
+from shared.kernel.asyncapi import document
+from shared.kernel.batcher import Batcher
+from shared.kernel.consumer import Consumer
+from shared.kernel.database import open_pool
+from shared.kernel.decider import Lookup, Refused
+from shared.kernel.declaration import Service
+from shared.kernel.door import Door, read_object
+from shared.kernel.draft import derived_id, dumps
+from shared.kernel.envelope import Envelope, Outcome, answer_of, refusal_answer
+from shared.kernel.journal import Journal
+from shared.kernel.lanes import AskedLane, DurableLane, Queries
+from shared.kernel.leases import LEASE_SECONDS, Leases
+from shared.kernel.metrics import Metrics
+from shared.kernel.operations import Operations, reached_log
+from shared.kernel.reacting import Reacting
+from shared.kernel.reads import StoreReading
+from shared.kernel.relay import LEASE as RELAY
+from shared.kernel.relay import Relay
+from shared.kernel.settings import Settings
+from shared.kernel.store import Store
+from shared.kernel.streams import provision
+from shared.kernel.timing import Timers
+
+log = structlog.get_logger()
+
+REACTIONS, JOURNAL = "reactions", "journal"
+RESTART_SECONDS = 1.0
+DRAIN_SECONDS = 10.0
+DEAD_OPERATIONS = {"retry_dead": "retry", "drop_dead": "drop"}
+
+
+async def _raw(message: NatsMessage) -> Msg:
+    """FastStream hands the handlers the message itself: the door reads it, once, for both lanes."""
+    raw: Msg = message.raw_message
+    return raw
+
+
+class Runtime:
+    """A running service. `async with Runtime(...)`; `problems()` is empty when it is ready."""
+
+    def __init__(
+        self, service: Service, settings: Settings, *, database_url: str, nats_url: str, metrics: Metrics
+    ) -> None:
+        self.service = service
+        self._settings = settings
+        self._database_url = database_url
+        self._nats_url = nats_url
+        self._metrics = metrics
+        self._tasks: list[asyncio.Task[None]] = []
+        self._died: dict[str, str] = {}
+        self._started = False
+        self._stopping = False
+        self._leased_at = monotonic()
+
+    async def __aenter__(self) -> "Runtime":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Connect, make what is missing, run the start-up commands, then open the door."""
+        self._pool = await open_pool(self._database_url, self.service.name)
+        await self._check_schema()
+        self._broker = self._make_broker()
+        await self._broker.connect()
+        self._client: Client = self._broker.connection
+        await self._provision()
+        self._assemble()
+        self._spawn("batcher", self._batcher.run)
+        await self._give_start_commands()
+        self._subscribe()
+        await self._broker.start()
+        await self._client.subscribe(wire.wake_subject(self.service.name), cb=self._woken)
+        await self._barrier()
+        for name, run in self._loops().items():
+            self._spawn(name, run)
+        self._started = True
+        log.info("service_started", service=self.service.name)
+
+    async def stop(self) -> None:
+        """Stop fetching, finish what is in flight, answer it, hand back the rest."""
+        self._stopping = True
+        if hasattr(self, "_client") and self._client.is_connected:
+            await self._stop_receiving()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if hasattr(self, "_leases"):
+            try:
+                await self._leases.release()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("leases_not_released", error=repr(error))
+        if hasattr(self, "_broker"):
+            await self._broker.stop()
+        await self._pool.close()
+        log.info("service_stopped", service=self.service.name)
+
+    async def _stop_receiving(self) -> None:
+        """Take no more, finish what came, and see the answers out."""
+        for task in self._tasks:
+            if task.get_name() not in {"batcher", "leases", RELAY}:
+                task.cancel()
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._drain_subscribers()
+                await self._batcher.drained()
+                await self._queries.drained()
+                await self._barrier()
+        except TimeoutError:
+            log.warning("stopped_with_work_in_flight", service=self.service.name)
+
+    async def _drain_subscribers(self) -> None:
+        """nats-py's drain sends its PING ahead of the UNSUB, so requests could still come after it."""
+        for subscriber in self._broker.subscribers:
+            subscription = getattr(subscriber, "subscription", None)
+            if subscription is not None:
+                await self._client._send_unsubscribe(subscription._id)
+                await self._barrier()
+                await subscription.drain()
+                subscriber.subscription = None  # type: ignore[attr-defined]
+
+    def _make_broker(self) -> NatsBroker:
+        return NatsBroker(
+            self._nats_url,
+            name=f"omoi-{self.service.name}",
+            inbox_prefix=f"_INBOX.{self.service.name}".encode(),
+            apply_types=False,
+            ack_policy=AckPolicy.MANUAL,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            ping_interval=10,
+            max_outstanding_pings=2,
+            reconnected_cb=self._reconnected,
+            error_cb=self._connection_error,
+            closed_cb=self._closed,
+            graceful_timeout=10.0,
+            logger=logging.getLogger(f"omoi.{self.service.name}.door"),
+            log_level=logging.DEBUG,
+        )
+
+    def _assemble(self) -> None:
+        service = self.service
+        self._store = Store(service, self._pool)
+        self._reading = StoreReading(self._store)
+        names = [RELAY, *([REACTIONS] if service.hears else []), *([JOURNAL] if service.read_models else [])]
+        self._leases = Leases(self._pool, names)
+        self._batcher = Batcher(self._store, self._find, self._metrics, self._committed)
+        self._relay = Relay(
+            self._store, self._client, self._leases, self._metrics, self._announce_refill, self._provision
+        )
+        self._timers = Timers(self._store, self._batcher.submit)
+        self._door = Door(service, self._grants(), allow_anonymous=self._settings.allow_anonymous)
+        self._asked = AskedLane(self._door, self._batcher, self._client)
+        self._durable = DurableLane(service.name, self._door, self._batcher, self._client, self._dead_letter)
+        self._consumers = self._make_consumers()
+        operations = Operations(self._store, self._reached, self.health, lambda: document(service))
+        self._operations = operations
+        self._queries = Queries(operations.answer, self._client)
+
+    def _grants(self) -> dict[str, Authority]:
+        return {**self._settings.grants, self.service.name: Authority.SYSTEM}
+
+    def _make_consumers(self) -> list[Consumer]:
+        common: dict[str, Any] = {
+            "service": self.service.name,
+            "pool": self._pool,
+            "client": self._client,
+            "leases": self._leases,
+            "metrics": self._metrics,
+        }
+        consumers = []
+        if self.service.hears:
+            effect = Reacting(self.service, self._client)
+            consumers.append(Consumer(name=REACTIONS, sources=self.service.sources, effect=effect, **common))
+        if self.service.read_models:
+            journal = Journal(self.service.read_models)
+            sources = sorted({event.owner() for event in wire.event_types().values()} - {"command", "broker"})
+            consumers.append(Consumer(name=JOURNAL, sources=sources, effect=journal, **common))
+        return consumers
+
+    def _loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "leases": lambda: self._leases.run(self._alive),
+            RELAY: self._relay.run,
+            "timers": self._timers.run,
+            "housekeeping": self._housekeeping,
+        }
+        if self.service.obeys:
+            loops["durable"] = self._durable.run
+        return loops | {consumer.name: consumer.run for consumer in self._consumers}
+
+    def _subscribe(self) -> None:
+        name = self.service.name
+        for subject, receive in (
+            (wire.lane_subjects("ask", name), self._ask),
+            (wire.query_subjects(name), self._query),
+        ):
+            self._broker.subscriber(subject, queue=name, decoder=_raw, no_reply=True)(receive)
+
+    async def _ask(self, message: Msg) -> None:
+        if wire.address(message.subject).name in DEAD_OPERATIONS:
+            await self._decide_dead(message)
+        else:
+            await self._asked.receive(message)
+
+    async def _query(self, message: Msg) -> None:
+        await self._queries.receive(message)
+
+    async def _decide_dead(self, message: Msg) -> None:
+        address = wire.address(message.subject)
+        authority = self._door.authority(address.actor or wire.ANONYMOUS)
+        command_id = (message.headers or {}).get(wire.CE_ID, "")
+        try:
+            fields = read_object(message.data)
+            result = await self._operations.decide_dead(DEAD_OPERATIONS[address.name], authority, fields)
+            answer = {"ok": True, "command_id": command_id, "result": result, "events": []}
+        except Refused as refused:
+            answer = refusal_answer(command_id, refused)
+        if message.reply:
+            await self._client.publish(message.reply, dumps(answer).encode())
+
+    def _spawn(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._forever(name, run), name=name))
+
+    async def _forever(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """A loop that ends by a fault of ours is logged, shown as not ready, and begun again."""
+        while True:
+            try:
+                await run()
+            except Exception as error:
+                log.exception("loop_died", service=self.service.name, loop=name)
+                self._died[name] = repr(error)
+                await asyncio.sleep(RESTART_SECONDS)
+                self._died.pop(name, None)
+
+    async def _give_start_commands(self) -> None:
+        for command in self.service.at_start():
+            content = dumps([command.wire_name(), command])
+            answer = await self.give(
+                Envelope(
+                    id=derived_id(content),
+                    name=command.wire_name(),
+                    command=command,
+                    actor=self.service.name,
+                    authority=Authority.SYSTEM,
+                    received_at=datetime.now(UTC),
+                )
+            )
+            if not answer["ok"]:
+                raise RuntimeError(
+                    f"{self.service.name} refuses its own start-up command: {answer['message']}"
+                )
+
+    async def give(self, envelope: Envelope) -> dict[str, Any]:
+        """Let the service decide a command of this process; returns its answer."""
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        async def answer(outcome: Outcome) -> None:
+            done.set_result(outcome)
+
+        envelope.answer = answer
+        await self._batcher.submit(envelope)
+        return answer_of(envelope.id, await done)
+
+    async def _find(self, lookup: Lookup[Any]) -> Any:
+        return await self.service.lookups[type(lookup)](lookup, self._reading)
+
+    def _committed(self, _: int) -> None:
+        if self._leases.holds(RELAY):
+            self._relay.wake()
+        self._pinging = asyncio.create_task(self._ping())
+
+    async def _ping(self) -> None:
+        if self._client.is_connected:
+            await self._client.publish(wire.wake_subject(self.service.name), b"")
+
+    async def _woken(self, _: Msg) -> None:
+        self._relay.wake()
+        self._batcher.stir()
+
+    async def _reached(self, marks: dict[str, int], seconds: float) -> bool:
+        journal = next((consumer for consumer in self._consumers if consumer.name == JOURNAL), None)
+        if journal is not None:
+            return await journal.reached(marks, seconds)
+        return await reached_log(self._store, marks, seconds)
+
+    async def _provision(self) -> None:
+        made = await provision(self._client, self._settings.replicas)
+        if made:
+            log.info("streams_made", streams=made)
+
+    async def _announce_refill(self, held: int, lost: int, reason: str) -> None:
+        event = BrokerRefilled(service=self.service.name, held_position=held, lost_events=lost, reason=reason)
+        await self._append_own(event)
+
+    async def _append_own(self, event: Event) -> None:
+        """An event of the kernel itself, in a stream that no rule reads."""
+        async with self._pool.acquire() as connection:
+            await append_loose(connection, self.service.name, event)
+
+    async def _dead_letter(self, envelope: Envelope, message: Msg, error: Exception) -> None:
+        await self._client.jetstream().publish(
+            wire.dead_subject(self.service.name, "commands"),
+            message.data,
+            headers={
+                wire.MSG_ID: f"commands/{envelope.id}",
+                "omoi-subject": message.subject,
+                "omoi-error": repr(error).replace("\n", " ")[:2000],
+                **{name: value for name, value in (message.headers or {}).items() if name.startswith("ce-")},
+            },
+        )
+
+    async def _barrier(self) -> None:
+        """Everything subscribed or published so far has reached the server; nats-py's flush overtakes once."""
+        await self._client.flush()
+        await self._client.flush()
+
+    async def _reconnected(self) -> None:
+        log.info("broker_reconnected", service=self.service.name)
+        if self._started:
+            self._relay.recheck()
+            self._durable.reset()
+            for consumer in self._consumers:
+                consumer.reset()
+
+    async def _connection_error(self, error: Exception) -> None:
+        log.warning("broker_connection", service=self.service.name, error=repr(error))
+
+    async def _closed(self) -> None:
+        if not self._stopping:
+            log.critical("broker_connection_closed", service=self.service.name)
+            self._died["broker"] = "the connection to NATS is closed for good"
+
+    async def _check_schema(self) -> None:
+        async with self._pool.acquire() as connection:
+            found = await connection.fetchval("SELECT to_regclass('streams') IS NOT NULL")
+        if not found:
+            await self._pool.close()
+            raise RuntimeError(f"The schema of {self.service.name} is missing. Run `omoi migrate`.")
+
+    async def _housekeeping(self) -> None:
+        """Forget answers that are older than any sender's patience."""
+        while True:
+            await asyncio.sleep(3600)
+            async with self._pool.acquire() as connection:
+                await connection.execute(
+                    "DELETE FROM commands WHERE recorded_at < now() - interval '15 days'"
+                )
+
+    def _alive(self) -> None:
+        self._leased_at = monotonic()
+
+    def problems(self) -> list[str]:
+        """Why the service is not ready; empty when it is."""
+        if not self._started:
+            return ["it is starting"]
+        found = [f"{name} died: {error}" for name, error in self._died.items()]
+        if not self._client.is_connected:
+            found.append("NATS is away")
+        if monotonic() - self._leased_at > 2 * LEASE_SECONDS:
+            found.append("Postgres is away")
+        if self._relay.failing and self._leases.holds(RELAY):
+            found.append(self._relay.failing)
+        if self.service.obeys and self._durable.failing:
+            found.append(self._durable.failing)
+        return found + [c.failing for c in self._consumers if c.failing and self._leases.holds(c.name)]
+
+    def health(self) -> dict[str, Any]:
+        """Ready or not and why, and how far behind it is."""
+        problems = self.problems()
+        return {"service": self.service.name, "ready": not problems, "problems": problems, "lag": self._lag()}
+
+    def _lag(self) -> int:
+        value = 0.0
+        for consumer in self._consumers:
+            value += self._metrics.consumer_lag.labels(self.service.name, consumer.name)._value.get()
+        return int(value + self._metrics.relay_lag.labels(self.service.name)._value.get())
+
+
+async def append_loose(connection: Any, service: str, event: Event) -> None:
+    """Append one event outside every aggregate."""
+    from uuid6 import uuid7
+
+    identity = str(uuid7())
+    meta = dumps(
+        {"command_id": identity, "command": f"{service}.kernel", "actor": service, "correlation": identity}
+    )
+    empty: list[Any] = []
+    await connection.execute(
+        "SELECT append($1,$1::text[]::int[],$1,$1,$1::text[]::int[],$1,$1::text[]::timestamptz[],$1,$1::text[]::int[],$1,$1,"
+        "$2,$3,$4,$5,$6,$7,$8,$9,$1,$1::text[]::timestamptz[],$1,$1,$1)",
+        empty,
+        [f"kernel-{identity}"],
+        [1],
+        [identity],
+        [event.wire_name()],
+        [event.schema_number()],
+        [event.subject_key()],
+        [event.model_dump_json()],
+        [meta],
+    )

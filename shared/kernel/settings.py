@@ -1,0 +1,30 @@
+"""What two deployments may set differently, read from the environment."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.contracts.messages import Authority
+
+
+class Settings(BaseSettings):
+    """`OMOI_DATABASE_URL`, `OMOI_NATS_URL` and their kin; without the two URLs the embedded stack is used."""
+
+    model_config = SettingsConfigDict(env_prefix="OMOI_", extra="ignore")
+
+    database_url: str | None = None
+    nats_url: str | None = None
+    home: Path = Field(default=Path(".omoi"), description="Where the embedded stack keeps its data.")
+    sync_always: bool = Field(default=True, description="Whether the embedded JetStream syncs every message.")
+    allow_anonymous: bool = Field(default=True, description="Whether commands without an actor are taken.")
+    grants: dict[str, Authority] = Field(
+        default_factory=lambda: {"operator": Authority.SYSTEM},
+        description='Authority of actors, for example `{"ann": 4}`; everybody else is a WORKER.',
+    )
+    replicas: int = Field(default=1, ge=1, le=5, description="Copies of the streams in a NATS cluster.")
+    log_level: str = "info"
+    http_port: int | None = Field(
+        default=None, description="Port of health, metrics and AsyncAPI; none when absent."
+    )
+    http_host: str = "127.0.0.1"

@@ -1,0 +1,247 @@
+"""The event store of one service: its log, its stream states and its answers, over asyncpg."""
+
+import hashlib
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+import orjson
+from pydantic import TypeAdapter
+
+from shared.contracts.messages import Event, snake
+from shared.kernel.decider import Aggregate
+from shared.kernel.declaration import Service
+from shared.kernel.reading import Recorded
+from shared.kernel.wire import read_event
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A stream as far as it is known: its version and its state."""
+
+    version: int
+    state: Any
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The stored answer of a command, and where its events begin."""
+
+    answer: dict[str, Any]
+    first_position: int
+
+
+@dataclass
+class Batch:
+    """What one append writes and what must still be true when it does; lists of columns, row by row."""
+
+    reads: dict[str, int] = field(default_factory=dict)
+    commands: list[tuple[str, str, int]] = field(default_factory=list)
+    fired: list[tuple[str, datetime]] = field(default_factory=list)
+    streams: dict[str, Held] = field(default_factory=dict)
+    events: list[tuple[str, int, str, str, int, str, str, str]] = field(default_factory=list)
+    timers: dict[str, tuple[datetime, str, str] | None] = field(default_factory=dict)
+    """Key -> due time, command and body of a timer that is set; None cancels."""
+
+
+@dataclass(frozen=True)
+class Appended:
+    """The batch is committed; its last event has this position."""
+
+    last_position: int
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Nothing was written: these streams, commands or timers are not what the batch took them to be."""
+
+    streams: tuple[str, ...]
+    commands: tuple[str, ...]
+    timers: tuple[str, ...]
+
+
+def fold_hash(aggregate: Aggregate[Any]) -> str:
+    """Names the code that folds an aggregate: its service's modules and the contracts of its events.
+
+    A stored state made by other code is not trusted; it is folded again from the events.
+    """
+    digest = hashlib.sha256()
+    folder = Path(inspect.getfile(inspect.unwrap(aggregate.evolve))).parent
+    contracts = {Path(inspect.getfile(event)) for event in aggregate.events}
+    for path in sorted({*folder.glob("*.py"), *contracts}):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Store:
+    """Reads and appends within one service's schema; the pool's connections have it as search_path."""
+
+    def __init__(self, service: Service, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+        self.service = service
+        self.by_state = {aggregate.state: aggregate for aggregate in service.aggregates}
+        self.by_event = {event: aggregate for aggregate in service.aggregates for event in aggregate.events}
+        self._by_name = {aggregate.name: aggregate for aggregate in service.aggregates}
+        self._adapters = {a.name: TypeAdapter(a.state) for a in service.aggregates}
+        self._folds = {a.name: fold_hash(a) for a in service.aggregates}
+        self._indexes = {snake(index.state.__name__): index for index in service.indexes}
+
+    def stream(self, state: type[Any], key: str) -> str:
+        """Name of the stream that holds `key`'s `state`."""
+        return self.by_state[state].stream(key)
+
+    def dump(self, stream: str, state: Any) -> str:
+        """A state as JSON."""
+        return self._adapters[stream.partition("-")[0]].dump_json(state).decode()
+
+    async def load(self, streams: Sequence[str]) -> dict[str, Held]:
+        """Versions and states of streams; those to which nothing has happened are at version 0."""
+        async with self.pool.acquire() as connection:
+            rows = await connection.fetch(
+                "SELECT id, version, state, fold FROM streams WHERE id = ANY ($1)", streams
+            )
+        held = {row["id"]: await self._held(row) for row in rows}
+        return {s: held.get(s) or Held(0, self._aggregate(s).state()) for s in streams}
+
+    def _aggregate(self, stream: str) -> Aggregate[Any]:
+        return self._by_name[stream.partition("-")[0]]
+
+    async def _held(self, row: asyncpg.Record) -> Held:
+        name = row["id"].partition("-")[0]
+        if row["fold"] == self._folds[name]:
+            return Held(row["version"], self._adapters[name].validate_json(row["state"]))
+        return self.fold(row["id"], await self.events_of(row["id"]))
+
+    def fold(self, stream: str, events: Sequence[Recorded]) -> Held:
+        """State of a stream from its whole history."""
+        aggregate = self._aggregate(stream)
+        state = aggregate.state()
+        for recorded in events:
+            state = aggregate.evolve(state, recorded.event)
+        return Held(events[-1].version if events else 0, state)
+
+    async def answers(self, command_ids: Sequence[str]) -> dict[str, Stored]:
+        """Stored answers of commands that were decided before."""
+        async with self.pool.acquire() as connection:
+            rows = await connection.fetch(
+                "SELECT id, answer, first_position FROM commands WHERE id = ANY ($1)", command_ids
+            )
+        return {row["id"]: Stored(orjson.loads(row["answer"]), row["first_position"]) for row in rows}
+
+    async def append(self, batch: Batch) -> Appended | Moved:
+        """Commit a batch, or nothing of it when something it read has moved."""
+        async with self.pool.acquire() as connection:
+            if not self._indexes or not batch.streams:
+                return await self._append(connection, batch)
+            async with connection.transaction():
+                outcome = await self._append(connection, batch)
+                if isinstance(outcome, Appended):
+                    await self._index(connection, batch)
+                return outcome
+
+    async def _append(self, connection: Any, batch: Batch) -> Appended | Moved:
+        streams = list(batch.streams.items())
+        set_timers = [(key, *timer) for key, timer in batch.timers.items() if timer]
+        row = await connection.fetchrow(
+            "SELECT * FROM append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24)",
+            list(batch.reads),
+            list(batch.reads.values()),
+            *_columns(batch.commands, 3),
+            *_columns(batch.fired, 2),
+            [stream for stream, _ in streams],
+            [held.version for _, held in streams],
+            [self.dump(stream, held.state) for stream, held in streams],
+            [self._folds[stream.partition("-")[0]] for stream, _ in streams],
+            *_columns(batch.events, 8),
+            *_columns(set_timers, 4),
+            [key for key, timer in batch.timers.items() if timer is None],
+        )
+        if row["last_position"] is None:
+            return Moved(tuple(row["moved"]), tuple(row["known"]), tuple(row["late"]))
+        return Appended(row["last_position"])
+
+    async def _index(self, connection: Any, batch: Batch) -> None:
+        for name, index in self._indexes.items():
+            changed = {
+                s.partition("-")[2]: h.state for s, h in batch.streams.items() if s.partition("-")[0] == name
+            }
+            if not changed:
+                continue
+            rows = {key: index.row(state) for key, state in changed.items()}
+            keep = [{c: row[c] for c in row} for row in rows.values() if row is not None]
+            await write_rows(connection, index.table, keep, [key for key, row in rows.items() if row is None])
+
+    async def events_of(self, stream: str) -> list[Recorded]:
+        """History of one stream."""
+        return await self._events("stream = $1 ORDER BY version", stream)
+
+    async def events_between(self, first: int, last: int, limit: int = 1000) -> list[asyncpg.Record]:
+        """Rows of the log from position `first` to `last`, at most `limit` of them."""
+        async with self.pool.acquire() as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(
+                "SELECT * FROM events WHERE position BETWEEN $1 AND $2 ORDER BY position LIMIT $3",
+                first,
+                last,
+                limit,
+            )
+        return rows
+
+    async def head(self) -> int:
+        """Position of the newest event; 0 when there is none."""
+        async with self.pool.acquire() as connection:
+            return int(await connection.fetchval("SELECT coalesce(max(position), 0) FROM events"))
+
+    async def _events(self, condition: str, *arguments: object) -> list[Recorded]:
+        async with self.pool.acquire() as connection:
+            rows = await connection.fetch(f"SELECT * FROM events WHERE {condition}", *arguments)  # noqa: S608
+        return [recorded(row) for row in rows]
+
+
+def recorded(row: asyncpg.Record) -> Recorded:
+    """A row of the log as an event with its place."""
+    event: Event = read_event(row["type"], row["schema"], row["data"])
+    return Recorded(
+        row["position"],
+        row["stream"],
+        row["version"],
+        str(row["id"]),
+        row["type"],
+        row["recorded_at"],
+        event,
+        row["meta"],
+    )
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+async def write_rows(
+    connection: Any, table: Any, rows: Sequence[Any], gone: Sequence[str], name: str = ""
+) -> None:
+    """Upsert rows given as mappings of column to value, and delete those whose keys are `gone`, sorted by key.
+
+    One statement a table: the rows travel as one JSON array and Postgres casts them to the table's own types.
+    """
+    target = name or table.name
+    key = next(iter(table.primary_key.columns)).name
+    if gone:
+        await connection.execute(f'DELETE FROM "{target}" WHERE "{key}" = ANY ($1)', sorted(gone))  # noqa: S608
+    if not rows:
+        return
+    columns = [column.name for column in table.columns]
+    names = ", ".join(f'"{column}"' for column in columns)
+    changes = ", ".join(f'"{c}" = excluded."{c}"' for c in columns if c != key)
+    conflict = f"DO UPDATE SET {changes}" if changes else "DO NOTHING"
+    await connection.execute(
+        f'INSERT INTO "{target}" ({names}) '  # noqa: S608 - names come from Table objects of ours
+        f'SELECT {names} FROM jsonb_populate_recordset(NULL::"{target}", $1::text::jsonb) '
+        f'ORDER BY "{key}" ON CONFLICT ("{key}") {conflict}',
+        orjson.dumps(rows, option=orjson.OPT_NON_STR_KEYS).decode(),
+    )
