@@ -70,8 +70,8 @@ class World:
         body: Any = None,
         *,
         actor: str | None = None,
-        id: str | None = None,
-        timeout: float = 10,
+        command_id: str | None = None,
+        seconds: float = 10,
     ) -> dict[str, Any]:
         """Ask `till.pay` as anybody could: plain JSON in, the answer out."""
         subject = f"ask.{name}" + (f".{actor}" if actor else "")
