@@ -34,7 +34,7 @@ $(BIN)/uv:
 
 # Where only pip knows the way to a registry, pip installs the same versions with the same hashes.
 .venv/.setup: pyproject.toml uv.lock | $(BIN)/uv
-	@$(BIN)/uv sync --frozen --quiet || { \
+	@$(BIN)/uv sync --frozen --quiet $(if $(wildcard .venv/.bench),--group bench) || { \
 	  echo 'uv could not fetch the packages; trying pip.' >&2; \
 	  $(BIN)/uv export --frozen --quiet --no-emit-project --output-file .venv/requirements.txt && \
 	  $(BIN)/python -m pip install -qq --require-hashes --requirement .venv/requirements.txt && \
@@ -44,11 +44,11 @@ $(BIN)/uv:
 # The example project is a folder of this repository; the agents work on a copy that has a history of its own.
 EXAMPLE := $(OMOI_HOME)/example
 EXAMPLE_GIT := git -C $(EXAMPLE) -c user.name=example -c user.email=example@localhost
-EXAMPLE_AGENT := $(CURDIR)/$(BIN)/python $(CURDIR)/examples/agent.py
+EXAMPLE_AGENT := $(CURDIR)/$(BIN)/python $(CURDIR)/examples/agents/agent.py
 define RUN_EXAMPLE
 rm -rf $(EXAMPLE)
 mkdir -p $(OMOI_HOME)
-cp -R examples/project $(EXAMPLE)
+cp -R examples/textkit $(EXAMPLE)
 $(EXAMPLE_GIT) init --quiet --initial-branch=main
 $(EXAMPLE_GIT) add --all
 $(EXAMPLE_GIT) commit --quiet --message 'The project as it was found'

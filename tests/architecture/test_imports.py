@@ -66,7 +66,7 @@ def test_what_is_allowed_at_the_door_breaks_none(broken: str) -> None:
     ]
 
 
-def test_every_module_is_in_a_package_that_the_linter_sees() -> None:
+def test_every_module_but_a_migration_is_in_a_package_that_the_linter_sees() -> None:
     shipped = [source for source in sources() if source.parts[0] in ("services", "shared", "omoi")]
-    folders = {Path(source.path).parent for source in shipped}
+    folders = {Path(source.path).parent for source in shipped if "migrations" not in source.parts}
     assert [str(folder) for folder in folders if not (ROOT / folder / "__init__.py").exists()] == []
