@@ -256,9 +256,12 @@ def derived_id(command_id: str) -> str:
     return str(uuid5(NAMESPACE, command_id))
 
 
-def reaction_id(event_id: str, index: int) -> str:
-    """Id of the `index`-th command that an event makes a service send."""
-    return str(uuid5(UUID(event_id), str(index)))
+def reaction_id(event_id: str, service: str, index: int) -> str:
+    """Id of the `index`-th command that an event makes a service send.
+
+    The service is part of it: two services may react to one event, and the work queue drops a repeated id.
+    """
+    return str(uuid5(UUID(event_id), f"{service}/{index}"))
 
 
 def dumps(value: Any) -> str:

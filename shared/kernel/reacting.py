@@ -43,9 +43,10 @@ class Reacting:
         return reaction(event) if reaction and event is not None else ()
 
     async def _send(self, event: Received, index: int, command: Command) -> "asyncio.Future[Any]":
+        identity = reaction_id(event.id, self._service.name, index)
         headers = {
-            wire.CE_ID: reaction_id(event.id, index),
-            wire.MSG_ID: reaction_id(event.id, index),
+            wire.CE_ID: identity,
+            wire.MSG_ID: identity,
             wire.CE_CORRELATION: event.correlation,
             wire.CE_CAUSATION: event.id,
         }
