@@ -24,21 +24,21 @@ class Register(Command):
     creates = "agent_id"
 
     agent_id: Key | None = None
-    name: str | None = Field(default=None, max_length=200)
-    agent_type: str = Field(default="worker", max_length=64)
+    name: str | None = Field(default=None, max_length=200, description="For people; the id when absent.")
+    agent_type: str = Field(default="worker", max_length=64, description="What kind of agent it is.")
     capabilities: tuple[str, ...] = Field(default=(), max_length=64, description="Trimmed and lower-cased.")
     capacity: int = Field(default=1, ge=1, le=1000, description="Tasks at a time.")
-    tags: tuple[str, ...] = Field(default=(), max_length=50)
-    phases: tuple[Key, ...] | None = None
-    version: str | None = Field(default=None, max_length=64)
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    tags: tuple[str, ...] = Field(default=(), max_length=50, description="Words to find it by.")
+    phases: tuple[Key, ...] | None = Field(default=None, description="Phases it works in; absent means any.")
+    version: str | None = Field(default=None, max_length=64, description="Of the agent's program.")
+    metadata: dict[str, Any] = Field(default_factory=dict, description="Whatever else it says of itself.")
 
 
 class Heartbeat(Command):
     """The agent lives. Telemetry: an event follows only when its health changes."""
 
     agent_id: Key
-    session: int
+    session: int = Field(description="Epoch of the session that registering or recovering began.")
     running: int = Field(
         default=0, ge=0, description="Tasks in work; the interval is shorter when there are any."
     )
@@ -55,7 +55,7 @@ class Deregister(Command):
     """The agent leaves; its claims are released."""
 
     agent_id: Key
-    reason: str = Field(default="", max_length=2000)
+    reason: str = Field(default="", max_length=2000, description="Why, for people.")
 
 
 class MissBeat(Command):
@@ -67,6 +67,7 @@ class MissBeat(Command):
     session: int
     missed: int
     interval_seconds: float
+    last_seen_at: Moment | None = Field(default=None, description="When it last beat.")
 
 
 class AgentRegistered(Event):
@@ -99,6 +100,7 @@ class AgentDegraded(Event):
     agent_id: Key
     session: int
     missed: int
+    last_seen_at: Moment | None = Field(default=None, description="When it last beat.")
     at: Moment
 
 
@@ -108,6 +110,7 @@ class AgentLost(Event):
     agent_id: Key
     session: int
     missed: int
+    last_seen_at: Moment | None = Field(default=None, description="When it last beat.")
     at: Moment
 
 
@@ -138,3 +141,34 @@ class ListAgents(Query):
     """Agents, newest first, with when they were last heard of."""
 
     include_terminated: bool = False
+    limit: int = Field(default=1000, ge=1, le=1000)
+
+
+class AgentSummary(Result):
+    """How an agent stands."""
+
+    agent_id: Key
+    name: str
+    agent_type: str
+    capabilities: tuple[str, ...]
+    capacity: int
+    tags: tuple[str, ...]
+    available: bool
+    status: Status
+    session: int
+    registered_at: Moment
+    last_seen_at: Moment | None = Field(default=None, description="When it last beat, by the server's clock.")
+
+
+class AgentView(AgentSummary):
+    """An agent with all it said of itself."""
+
+    phases: tuple[Key, ...] | None = None
+    version: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class Agents(Result):
+    """Agents, newest first."""
+
+    agents: tuple[AgentSummary, ...]

@@ -89,7 +89,7 @@ class GateTask(Result):
 
 
 class GateView(Verdict):
-    """A gate with everything its verdict rests on; `blocking_reasons` of a pending one say what it waits for."""
+    """A gate with all its verdict rests on; `blocking_reasons` of a pending one say what it waits for."""
 
     outputs: tuple[GateOutput, ...] = ()
     artifacts: tuple[Artifact, ...] = Field(
@@ -107,9 +107,13 @@ class SubmitArtifact(Command):
     ticket_id: Key
     phase_id: Key | None = Field(default=None, description="The ticket's current phase when absent.")
     artifact_type: Key
-    artifact_path: str | None = Field(default=None, max_length=4096)
+    artifact_path: str | None = Field(
+        default=None, max_length=4096, description="File in the repository; the same one again supersedes."
+    )
     content: Any = Field(default=None, description="Text, or an object in the shape its type asks for.")
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    sha256: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{64}$", description="Of the file; of the content when absent."
+    )
 
 
 class ValidateGate(Command):
@@ -180,8 +184,8 @@ class CollectTask(Command):
     agent_id: Key | None = None
     artifacts: Any = Field(
         default=None,
-        description="`[{artifact_type, artifact_path?, content?, sha256?, measured?}]` as the agent handed it in; "
-        "whatever else it is, is a failed criterion.",
+        description="`[{artifact_type, artifact_path?, content?, sha256?, measured?}]`, as it was handed in; "
+        "any other shape fails the gate.",
     )
     error: str = ""
 

@@ -1,0 +1,1 @@
+"""Whether a ticket may leave a phase, decided from evidence."""

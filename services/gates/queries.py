@@ -1,0 +1,77 @@
+"""How a gate stands, for people."""
+
+from collections.abc import Sequence
+
+from services.gates.gate import Gate, waits_for
+from services.gates.output import outputs_of, reasons_against
+from services.gates.ticket import Ticket, TicketNotFound, Visit, chosen_visit
+from services.gates.workflow import WorkflowVersion
+from shared.contracts.gate import (
+    Artifact,
+    GateArtifactSubmitted,
+    GateOutput,
+    GateStatus,
+    GateTask,
+    GateView,
+    GetGate,
+)
+from shared.contracts.workflow import ExpectedOutput
+from shared.kernel.decider import Unavailable
+from shared.kernel.reading import Reading
+
+
+async def get_gate(query: GetGate, reading: Reading) -> GateView:
+    """By default of the phase the ticket is in, and of the last visit to it."""
+    visit = await _visit(query, reading)
+    gate = await reading.state(Gate, visit.gate_id) or Gate()
+    recorded = await reading.events(Gate, visit.gate_id)
+    submitted = [record.event for record in recorded if isinstance(record.event, GateArtifactSubmitted)]
+    status, reasons = _standing(visit, gate)
+    return GateView(
+        ticket_id=visit.ticket_id,
+        phase_id=visit.phase.id,
+        visit=visit.number,
+        status=status,
+        blocking_reasons=reasons,
+        outputs=tuple(_output(output, gate) for output in outputs_of(visit.phase)),
+        artifacts=tuple(_artifact(event, gate.superseded) for event in submitted),
+        tasks=tuple(
+            GateTask(task_id=task_id, task_type=task.task_type, status=task.status, error=task.error)
+            for task_id, task in sorted(gate.tasks.items())
+        ),
+    )
+
+
+async def _visit(query: GetGate, reading: Reading) -> Visit:
+    ticket = await reading.state(Ticket, query.ticket_id)
+    if not ticket or not ticket.workflow_version:
+        raise TicketNotFound(f"Gates knows no ticket {query.ticket_id}.", ticket_id=query.ticket_id)
+    workflow = await reading.state(WorkflowVersion, ticket.workflow_version)
+    if not workflow or not workflow.document:
+        raise Unavailable(f"Workflow version {ticket.workflow_version} is not known to gates yet.")
+    return chosen_visit(query.ticket_id, ticket, workflow.document, query.phase_id, query.visit)
+
+
+def _standing(visit: Visit, gate: Gate) -> tuple[GateStatus, Sequence[str]]:
+    if not visit.phase.gated:
+        return "not_configured", ()
+    if gate.verdict:
+        return gate.verdict, gate.blocking_reasons
+    return "pending", waits_for(gate)
+
+
+def _output(output: ExpectedOutput, gate: Gate) -> GateOutput:
+    reasons = reasons_against(output, gate.counting)
+    return GateOutput(
+        artifact_type=output.type,
+        pattern=output.pattern,
+        required=output.required,
+        measured=output.measured,
+        rules=output.rules,
+        met=not reasons,
+        reasons=reasons,
+    )
+
+
+def _artifact(event: GateArtifactSubmitted, superseded: Sequence[str]) -> Artifact:
+    return Artifact(**event.model_dump(), superseded=event.artifact_id in superseded)
