@@ -1,0 +1,24 @@
+"""The command line of OmoiOS."""
+
+import typer
+
+from omoi.cli import dead, messages, projections, system, tickets, work, workflows
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Event-sourced orchestration for fleets of AI coding agents.",
+    epilog="Exit codes: 0 done, 1 refused, 2 usage, 3 unavailable.",
+)
+for module in (system, work, messages):
+    module.register(app)
+app.add_typer(tickets.app, name="ticket")
+app.add_typer(workflows.app, name="workflow")
+app.add_typer(projections.app, name="projection")
+app.add_typer(dead.app, name="dead")
+
+
+def main() -> None:
+    """Entry point of `omoi`."""
+    app()

@@ -1,0 +1,106 @@
+"""What the commands share: the connection, the output for people and for scripts, the exit codes."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import orjson
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from shared.client import Client, ClientError, RefusedByService, TooLarge, Unreachable
+from shared.kernel.settings import Settings
+from shared.stack import OPERATOR, RunningStack, StackError, running_stack
+
+DONE, REFUSED, USAGE, UNAVAILABLE = 0, 1, 2, 3
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+As = Annotated[str, typer.Option("--as", help="Act under this name.", metavar="NAME")]
+OPERATOR_NAME = OPERATOR
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings()
+
+
+def find_stack(config: Settings) -> RunningStack | None:
+    """The embedded stack that runs in this home, if one does."""
+    return running_stack(config.home.resolve())
+
+
+@asynccontextmanager
+async def connected(actor: str) -> AsyncIterator[Client]:
+    """A client of the running system; raises `Unreachable` when there is none."""
+    config = settings()
+    url = config.nats_url
+    if url is None:
+        stack = find_stack(config)
+        if stack is None:
+            raise Unreachable(
+                f"No stack is running in {config.home}. `omoi up` starts one; OMOI_NATS_URL names another."
+            )
+        url = stack.nats_url
+    async with await Client.connect(url, actor) as client:
+        yield client
+
+
+def run(work: Coroutine[Any, Any, int | None]) -> None:
+    """Run a command to its end and leave with its exit code."""
+    try:
+        code = uvloop.run(work)
+    except RefusedByService as refused:
+        err.print(f"[red]{refused.answer.code}[/red]: {refused.answer.message}", markup=True)
+        raise typer.Exit(REFUSED) from None
+    except TooLarge as large:
+        err.print(f"[red]{large}[/red]")
+        raise typer.Exit(USAGE) from None
+    except (Unreachable, StackError, OSError) as away:
+        err.print(f"[red]{away}[/red]")
+        raise typer.Exit(UNAVAILABLE) from None
+    except ClientError as error:
+        err.print(f"[red]{error}[/red]")
+        raise typer.Exit(REFUSED) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(130) from None
+    raise typer.Exit(code or DONE)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on a line of its own."""
+    sys.stdout.write(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode() + "\n")
+    sys.stdout.flush()
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
+    """Print rows for people; a sentence when there are none."""
+    if not rows:
+        out.print(empty)
+        return
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    out.print(table)
+
+
+def parse_json(text: str) -> bytes:
+    """A JSON argument, or the file named by `@file`, or standard input for `-`."""
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        with open(text[1:], encoding="utf-8") as file:
+            text = file.read()
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise typer.BadParameter(f"not JSON: {error}") from error
+    return text.encode()

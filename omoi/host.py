@@ -1,0 +1,93 @@
+"""A process that runs services, with the embedded stack beneath it where no servers are named."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
+
+import structlog
+
+from omoi.services import all_services
+from shared.kernel.http import Pages, serving
+from shared.kernel.metrics import Metrics
+from shared.kernel.runtime import Runtime
+from shared.kernel.schema import migrate
+from shared.kernel.settings import Settings
+from shared.stack import NatsUser, Stack
+
+log = structlog.get_logger()
+READY_SECONDS = 60.0
+
+ANONYMOUS = NatsUser(
+    "anonymous",
+    publish=("cmd.*.*", "ask.*.*", "qry.>", "$JS.API.STREAM.INFO.EVENTS", "$JS.API.CONSUMER.CREATE.EVENTS.>"),
+    subscribe=("_INBOX.>", "evt.>"),
+)
+"""Whoever connects without credentials: commands without a name, questions, and listening."""
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Where the servers are."""
+
+    database: str
+    nats: str
+
+
+@dataclass
+class Host:
+    """Running services."""
+
+    urls: Urls
+    runtimes: list[Runtime]
+
+    def problems(self) -> dict[str, list[str]]:
+        """Why services are not ready, by service; empty when all are."""
+        found = {runtime.service.name: runtime.problems() for runtime in self.runtimes}
+        return {name: problems for name, problems in found.items() if problems}
+
+    async def ready(self, seconds: float = READY_SECONDS) -> None:
+        """Wait until every service is ready; raises TimeoutError."""
+        deadline = monotonic() + seconds
+        while problems := self.problems():
+            if monotonic() > deadline:
+                raise TimeoutError(f"Not ready after {seconds:g} s: {problems}")
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def hosting(settings: Settings, names: Sequence[str] = ()) -> AsyncIterator[Host]:
+    """Run services (all of them when none is named) until the block ends.
+
+    Without URLs in the settings the embedded stack is started first and stopped last.
+    """
+    services = all_services()
+    chosen = [services[name] for name in names or services]
+    async with AsyncExitStack() as undo:
+        urls = await _servers(settings, undo)
+        await migrate(urls.database, [service.name for service in chosen])
+        metrics = Metrics()
+        runtimes = [
+            Runtime(service, settings, database_url=urls.database, nats_url=urls.nats, metrics=metrics)
+            for service in chosen
+        ]
+        for runtime in runtimes:
+            await undo.enter_async_context(runtime)
+        if settings.http_port is not None:
+            pages = Pages(runtimes, metrics)
+            await undo.enter_async_context(serving(pages, settings.http_host, settings.http_port))
+        yield Host(urls, runtimes)
+
+
+async def _servers(settings: Settings, undo: AsyncExitStack) -> Urls:
+    if settings.database_url and settings.nats_url:
+        return Urls(settings.database_url, settings.nats_url)
+    stack = await Stack.start(
+        settings.home,
+        [NatsUser("operator"), ANONYMOUS],
+        default_user=ANONYMOUS.name if settings.allow_anonymous else None,
+        sync_always=settings.sync_always,
+    )
+    await undo.enter_async_context(stack)
+    return Urls(settings.database_url or stack.database_url, settings.nats_url or stack.nats_url())

@@ -1,0 +1,135 @@
+"""How a ticket is coming along, folded from its events, for a person who watches."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from shared.contracts import gate, phase, task
+from shared.contracts.messages import Event
+
+OPEN = ("waiting", "ready", "claimed", "running")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One task as it stands."""
+
+    task_type: str
+    phase_id: str
+    visit: int
+    status: str = "waiting"
+    agent_id: str = ""
+    attempt: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A phase the ticket entered; `regression` when a failed gate sent it back there."""
+
+    phase_id: str
+    visit: int = 1
+    regression: bool = False
+
+    def __str__(self) -> str:
+        """`IMPLEMENTATION (regression)`."""
+        return _short(self.phase_id) + (" (regression)" if self.regression else "")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One ticket as it stands."""
+
+    ticket_id: str = ""
+    title: str = ""
+    path: tuple[Step, ...] = ()
+    """Phases in the order they were entered."""
+    reasons: tuple[str, ...] = ()
+    """Why the last gate failed."""
+    tasks: Mapping[str, Work] = field(default_factory=dict)
+    gate: str = ""
+    commits: int = 0
+
+    @property
+    def phase_id(self) -> str:
+        """Where the ticket is."""
+        return self.path[-1].phase_id if self.path else ""
+
+    @property
+    def open_tasks(self) -> list[Work]:
+        """Tasks that have not ended."""
+        return [work for work in self.tasks.values() if work.status in OPEN]
+
+
+def evolve(progress: Progress, event: Event) -> tuple[Progress, str | None]:
+    """The progress after an event, and a sentence worth telling."""
+    match event:
+        case phase.TicketOpened():
+            opened = replace(
+                progress, ticket_id=event.ticket_id, title=event.title, path=(Step(event.phase_id),)
+            )
+            return opened, f"ticket {event.ticket_id} opened: {event.title}"
+        case phase.PhaseTransitioned():
+            return _moved(progress, event)
+        case gate.GatePassed():
+            return replace(progress, gate="passed", reasons=()), f"gate of {_short(event.phase_id)} passed"
+        case gate.GateFailed():
+            reasons = "; ".join(event.blocking_reasons)
+            failed = replace(progress, gate="failed", reasons=event.blocking_reasons)
+            return failed, f"gate of {_short(event.phase_id)} failed: {reasons}"
+        case task.TaskCreated():
+            work = Work(event.task_type, event.phase_id, event.visit)
+            return replace(progress, tasks={**progress.tasks, event.task_id: work}), None
+        case _:
+            return _task(progress, event)
+
+
+def _moved(progress: Progress, event: phase.PhaseTransitioned) -> tuple[Progress, str]:
+    step = Step(event.to_phase, event.visit, event.regression)
+    visit = f", visit {event.visit}" if event.visit > 1 else ""
+    why = f" ({event.reason})" if event.reason else ""
+    moved = replace(progress, path=(*progress.path, step), gate="pending")
+    return moved, f"{_short(event.from_phase)} -> {_short(event.to_phase)}{visit}{why}"
+
+
+_TASK_EVENTS: dict[type[Event], tuple[str, Callable[[Any], str]]] = {
+    task.TaskReady: ("ready", lambda _: ""),
+    task.TaskClaimed: ("claimed", lambda event: f"claimed by {event.agent_id}, attempt {event.attempt}"),
+    task.TaskStarted: ("running", lambda event: f"started by {event.agent_id}"),
+    task.TaskProgressed: ("running", lambda event: event.message),
+    task.TaskCompleted: ("completed", lambda event: f"completed by {event.agent_id}"),
+    task.TaskFailed: ("failed", lambda event: f"failed for good: {_line(event.error)}"),
+    task.TaskRetryScheduled: (
+        "waiting",
+        lambda event: f"attempt {event.attempt} failed: {_line(event.error)}",
+    ),
+    task.TaskTimedOut: ("waiting", lambda event: f"timed out after {event.timeout_seconds:g} s"),
+    task.TaskLeaseExpired: ("ready", lambda event: f"claim of {event.agent_id} lost: {event.reason}"),
+    task.TaskCancelled: ("cancelled", lambda event: f"cancelled by {event.actor}: {event.reason}"),
+}
+
+
+def _task(progress: Progress, event: Event) -> tuple[Progress, str | None]:
+    work = progress.tasks.get(getattr(event, "task_id", ""))
+    if work is None or type(event) not in _TASK_EVENTS:
+        return progress, None
+    status, sentence = _TASK_EVENTS[type(event)]
+    told = sentence(event)
+    changed = replace(
+        work,
+        status=status,
+        agent_id=getattr(event, "agent_id", None) or work.agent_id,
+        attempt=getattr(event, "attempt", work.attempt),
+        note=told,
+    )
+    after = replace(progress, tasks={**progress.tasks, event.task_id: changed})  # type: ignore[attr-defined]
+    return after, f"{work.task_type} {told}" if told else None
+
+
+def _short(phase_id: str) -> str:
+    return phase_id.removeprefix("PHASE_")
+
+
+def _line(text: str) -> str:
+    first = text.strip().splitlines()[0] if text.strip() else "no reason given"
+    return first if len(first) <= 200 else f"{first[:197]}..."

@@ -1,0 +1,54 @@
+"""The main job on the shipped example, as a newcomer runs it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.system.conftest import System
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_example_ticket_comes_back_from_testing_once_and_gets_done(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "examples" / "textkit", project)
+    for arguments in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "--all"],
+        ["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "-m", "start"],
+    ):
+        subprocess.run(["git", "-C", str(project), *arguments], check=True)
+    system = System(tmp_path / ".omoi")
+    done = system.cli(
+        "run",
+        str(ROOT / "examples" / "ticket.md"),
+        "--repo",
+        str(project),
+        "--exec",
+        f"{sys.executable} {ROOT / 'examples' / 'agents' / 'agent.py'}",
+        "--timeout",
+        "100",
+        "--json",
+        seconds=115,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    summary = lines[-1]["summary"]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert summary["done"] is True
+    assert summary["phase_path"] == [
+        "PHASE_BACKLOG",
+        "PHASE_REQUIREMENTS",
+        "PHASE_DESIGN",
+        "PHASE_IMPLEMENTATION",
+        "PHASE_TESTING",
+        "PHASE_IMPLEMENTATION",
+        "PHASE_TESTING",
+        "PHASE_DEPLOYMENT",
+        "PHASE_DONE",
+    ]
+    assert summary["regressions"] == ["PHASE_IMPLEMENTATION"]
+    tags = subprocess.run(["git", "-C", str(project), "tag"], capture_output=True, text=True, check=True).stdout
+    assert tags.strip()
+    assert not list((tmp_path / ".omoi" / "work").iterdir())
