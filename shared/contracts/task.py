@@ -1,6 +1,6 @@
 """Tasks: the DAG of work, who has claimed what, and how it ended."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -8,6 +8,7 @@ from shared.contracts.messages import Authority, Command, Event, Key, Moment, Pr
 from shared.contracts.workflow import Workflow
 
 Needs = Literal["all", "any"] | int
+Epoch = Annotated[int, Field(description="The `claim_epoch` the claim was answered with.")]
 OnDependencyFailure = Literal["block", "skip", "fail"]
 """Once the dependencies can no longer be met: wait for a person, be cancelled, or fail."""
 YEAR_SECONDS = 366 * 86_400
@@ -70,22 +71,26 @@ class CreateTask(Command):
     ticket_id: Key
     phase_id: Key | None = Field(
         default=None,
-        description="The phase the ticket is in when absent, or was in before it was put on hold; another one makes "
-        "a branch, which is worked on whatever phase the ticket is in.",
+        description="When absent, the phase the ticket is in, or was in before it was put on hold. Another "
+        "one makes a branch, which is worked on whatever phase the ticket is in.",
     )
     task_type: Key
-    title: str = Field(min_length=1, max_length=200)
-    description: str = Field(default="", max_length=100_000)
+    title: str = Field(min_length=1, max_length=200, description="What is to be done, in one line.")
+    description: str = Field(default="", max_length=100_000, description="What is to be done, in full.")
     priority: Priority = Priority.MEDIUM
-    required_capabilities: tuple[str, ...] = Field(default=(), max_length=32)
+    required_capabilities: tuple[str, ...] = Field(
+        default=(), max_length=32, description="What an agent must be able to do."
+    )
     depends_on: tuple[Key, ...] = Field(default=(), max_length=1000)
     needs: Needs = Field(
         default="all", description="How many dependencies must complete: all, any or a number."
     )
     on_dependency_failure: OnDependencyFailure = "block"
-    resources: tuple[str, ...] = Field(default=(), max_length=32)
+    resources: tuple[str, ...] = Field(default=(), max_length=32, description="Locks the claim takes.")
     timeout_seconds: float | None = Field(default=None, gt=0, le=YEAR_SECONDS)
-    max_retries: int | None = Field(default=None, ge=0, le=100)
+    max_retries: int | None = Field(
+        default=None, ge=0, le=100, description="Attempts after the first; the workflow's when absent."
+    )
     deadline: Moment | None = Field(default=None, description="The ticket's own when absent.")
     parent_task_id: Key | None = None
 
@@ -112,7 +117,7 @@ class ClaimTask(Command):
         default=None, max_length=64, description="What the agent can do; absent means anything."
     )
     phases: tuple[Key, ...] | None = Field(default=None, description="Only tasks of these phases.")
-    max_tasks: int = Field(default=1, ge=1, le=100)
+    max_tasks: int = Field(default=1, ge=1, le=100, description="How many tasks to take at most.")
     wait_seconds: float = Field(
         default=0, ge=0, le=60, description="How long to wait for a task to become ready."
     )
@@ -122,30 +127,30 @@ class StartTask(Command):
     """The attempt begins: its timeout runs from here."""
 
     task_id: Key
-    claim_epoch: int
+    claim_epoch: Epoch
 
 
 class ReportProgress(Command):
     """Say how far the work is."""
 
     task_id: Key
-    claim_epoch: int
-    message: str = Field(default="", max_length=2000)
-    percent: float | None = Field(default=None, ge=0, le=100)
+    claim_epoch: Epoch
+    message: str = Field(default="", max_length=2000, description="What is being done.")
+    percent: float | None = Field(default=None, ge=0, le=100, description="How much is done.")
 
 
 class ExtendClaim(Command):
     """Hold the claim for another lease; the answer says when the task was cancelled."""
 
     task_id: Key
-    claim_epoch: int
+    claim_epoch: Epoch
 
 
 class CompleteTask(Command):
     """The work is done."""
 
     task_id: Key
-    claim_epoch: int
+    claim_epoch: Epoch
     result: dict[str, Any] = Field(
         default_factory=dict, description="`{summary, artifacts: [...], commit, exit_code}`, all optional."
     )
@@ -155,8 +160,8 @@ class FailTask(Command):
     """The attempt failed."""
 
     task_id: Key
-    claim_epoch: int
-    error: str = Field(max_length=20_000)
+    claim_epoch: Epoch
+    error: str = Field(max_length=20_000, description="What went wrong.")
     retryable: bool = True
 
 
@@ -164,7 +169,7 @@ class CancelTask(Command):
     """Stop a task for good; a running worker is told on its next heartbeat."""
 
     task_id: Key
-    reason: str = Field(default="", max_length=2000)
+    reason: str = Field(default="", max_length=2000, description="Why; the worker is told.")
 
 
 class RetryTask(Command):

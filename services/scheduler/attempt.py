@@ -1,0 +1,67 @@
+"""The attempts at a task, read off its history."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from shared.contracts.messages import Event
+from shared.contracts.task import (
+    TaskCancelled,
+    TaskClaimed,
+    TaskCompleted,
+    TaskFailed,
+    TaskLeaseExpired,
+    TaskRetryScheduled,
+    TaskStarted,
+    TaskTimedOut,
+)
+
+AttemptStatus = Literal[
+    "claimed", "running", "completed", "failed", "timed_out", "lease_expired", "cancelled"
+]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One claim of a task and what became of it."""
+
+    attempt: int
+    claim_epoch: int
+    agent_id: str
+    claimed_at: datetime
+    status: AttemptStatus = "claimed"
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    error: str | None = None
+
+
+def attempts(history: Iterable[Event]) -> list[Attempt]:
+    """Every attempt, oldest first."""
+    found: list[Attempt] = []
+    for event in history:
+        if isinstance(event, TaskClaimed):
+            found.append(Attempt(event.attempt, event.claim_epoch, event.agent_id, event.claimed_at))
+        elif found and found[-1].ended_at is None:
+            found[-1] = _gone_on(found[-1], event)
+    return found
+
+
+def _gone_on(attempt: Attempt, event: Event) -> Attempt:
+    match event:
+        case TaskStarted(started_at=at):
+            return replace(attempt, status="running", started_at=at)
+        case TaskCompleted(completed_at=at):
+            return replace(attempt, status="completed", ended_at=at)
+        case TaskRetryScheduled(failed_at=at) | TaskFailed(failed_at=at):
+            return replace(attempt, status="failed", ended_at=at, error=event.error)
+        case TaskTimedOut(at=at, timeout_seconds=seconds):
+            return replace(
+                attempt, status="timed_out", ended_at=at, error=f"It ran longer than {seconds:g} s."
+            )
+        case TaskLeaseExpired(at=at, reason=reason):
+            return replace(attempt, status="lease_expired", ended_at=at, error=reason)
+        case TaskCancelled(cancelled_at=at, reason=reason):
+            return replace(attempt, status="cancelled", ended_at=at, error=reason)
+        case _:
+            return attempt

@@ -1,0 +1,195 @@
+"""Claims: who may work on a task, under which epoch, and for how long."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+
+from services.scheduler import timer
+from services.scheduler.decision import Decision
+from services.scheduler.dependency import close, failed
+from services.scheduler.dispatch import reasons
+from services.scheduler.rank import make_ready
+from services.scheduler.task import Task, normalised
+from services.scheduler.ticket import Ticket
+from services.scheduler.workflow import workflow_of
+from shared.contracts.task import (
+    Claimed,
+    ClaimedTask,
+    ClaimTask,
+    ExpireClaim,
+    ExtendClaim,
+    Extended,
+    ReleaseClaims,
+    TaskClaimed,
+    TaskLeaseExpired,
+)
+from shared.kernel.decider import Context, Facts, Lookup, Past, Refused, Waiting
+
+FIRST_PAGE = 32
+"""Candidates looked at first; more are asked for when claims decided before have taken them."""
+PAGE_GROWTH = 4
+
+
+class StaleClaim(Refused):
+    """The claim that the report speaks of is over."""
+
+
+@dataclass(frozen=True)
+class ReadyCandidates(Lookup[tuple[str, ...]]):
+    """Ids of the tasks that an agent can do and may claim, smallest rank first."""
+
+    capabilities: tuple[str, ...] | None
+    phases: tuple[str, ...] | None
+    limit: int
+
+
+@dataclass(frozen=True)
+class ClaimsOf(Lookup[tuple[str, ...]]):
+    """Ids of the tasks an agent has."""
+
+    agent_id: str
+
+
+def claim_task(command: ClaimTask, past: Past, context: Context) -> Facts:
+    """Hand the first tasks in rank to an agent that can do them; wait for one if it likes to."""
+    decision = Decision(past, context)
+    offered = islice(_offered(decision, command), command.max_tasks)
+    won = tuple(_hand_over(decision, task, command.agent_id) for task in offered)
+    until = context.received_at + timedelta(seconds=command.wait_seconds)
+    if not won and context.at < until:
+        raise Waiting(until)
+    return [*decision.facts, Claimed(tasks=won)]
+
+
+def _offered(decision: Decision, command: ClaimTask) -> Iterator[Task]:
+    for task_id in _candidates(decision, command):
+        task = decision.of(Task, task_id)
+        if _suits(task, command) and not reasons(task, decision.of(Ticket, task.ticket_id)):
+            yield task
+
+
+def _candidates(decision: Decision, command: ClaimTask) -> Iterator[str]:
+    capabilities = None if command.capabilities is None else normalised(command.capabilities)
+    phases = None if command.phases is None else tuple(sorted(set(command.phases)))
+    seen: dict[str, None] = {}
+    limit = FIRST_PAGE
+    while True:
+        found = decision.find(ReadyCandidates(capabilities, phases, limit))
+        for task_id in found:
+            if task_id not in seen:
+                seen[task_id] = None
+                yield task_id
+        if len(found) < limit:
+            return
+        limit *= PAGE_GROWTH
+
+
+def _suits(task: Task, command: ClaimTask) -> bool:
+    able = command.capabilities is None or set(task.required_capabilities) <= set(
+        normalised(command.capabilities)
+    )
+    return able and (command.phases is None or task.phase_id in command.phases)
+
+
+def _hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
+    lease_seconds = workflow_of(decision, task.workflow_version).lease_seconds
+    epoch, attempt = task.claim_epoch + 1, task.attempt + 1
+    expires_at = decision.at + timedelta(seconds=lease_seconds)
+    decision.record(
+        TaskClaimed(
+            task_id=task.task_id,
+            ticket_id=task.ticket_id,
+            phase_id=task.phase_id,
+            agent_id=agent_id,
+            claim_epoch=epoch,
+            attempt=attempt,
+            claimed_at=decision.at,
+            lease_expires_at=expires_at,
+        ),
+        timer.lease(task.task_id, epoch, expires_at),
+    )
+    return ClaimedTask(
+        task_id=task.task_id,
+        ticket_id=task.ticket_id,
+        phase_id=task.phase_id,
+        visit=task.visit,
+        task_type=task.task_type,
+        title=task.title,
+        description=task.description,
+        priority=task.priority,
+        claim_epoch=epoch,
+        lease_expires_at=expires_at,
+        lease_seconds=lease_seconds,
+        attempt=attempt,
+        timeout_seconds=task.timeout_seconds,
+        repository=decision.of(Ticket, task.ticket_id).repository,
+        parent_task_id=task.parent_task_id,
+    )
+
+
+def extend_claim(command: ExtendClaim, past: Past, context: Context) -> Facts:
+    """Hold a claim for another lease. A heartbeat is telemetry: it moves the timer and makes no history."""
+    decision = Decision(past, context)
+    task = decision.task(command.task_id)
+    if task.status == "cancelled" and task.claim_epoch == command.claim_epoch:
+        return [Extended(task_id=task.task_id, cancelled=True, cancel_reason=task.reason)]
+    refuse_stale(task, command.claim_epoch)
+    lease_seconds = workflow_of(decision, task.workflow_version).lease_seconds
+    expires_at = decision.at + timedelta(seconds=lease_seconds)
+    return [
+        timer.lease(task.task_id, task.claim_epoch, expires_at),
+        Extended(task_id=task.task_id, lease_expires_at=expires_at),
+    ]
+
+
+def refuse_stale(task: Task, claim_epoch: int) -> None:
+    """Refuse a report whose claim is not the one that holds now."""
+    if task.claimed and task.claim_epoch == claim_epoch:
+        return
+    raise StaleClaim(
+        f"Claim {claim_epoch} on task {task.task_id} is over: the task is {task.status}, its last claim "
+        f"is {task.claim_epoch}. Drop the work.",
+        current_epoch=task.claim_epoch,
+        status=task.status,
+    )
+
+
+def expire_claim(command: ExpireClaim, past: Past, context: Context) -> Facts:
+    """End a claim that was not extended in time; its timer was dropped if it was."""
+    decision = Decision(past, context)
+    task = decision.of(Task, command.task_id)
+    if task.claimed and task.claim_epoch == command.claim_epoch:
+        _end_claim(decision, task, f"{task.agent_id} did not extend its claim in time.")
+    return decision.facts
+
+
+def release_claims(command: ReleaseClaims, past: Past, context: Context) -> Facts:
+    """End the claims of an agent that is gone; those it made after it came back stay."""
+    decision = Decision(past, context)
+    for task_id in decision.find(ClaimsOf(command.agent_id)):
+        task = decision.of(Task, task_id)
+        claimed_at = task.claimed_at if task.claimed and task.agent_id == command.agent_id else None
+        if claimed_at and (command.before is None or claimed_at <= command.before):
+            _end_claim(decision, task, command.reason)
+    return decision.facts
+
+
+def _end_claim(decision: Decision, task: Task, reason: str) -> None:
+    decision.record(
+        TaskLeaseExpired(
+            task_id=task.task_id,
+            ticket_id=task.ticket_id,
+            phase_id=task.phase_id,
+            agent_id=task.agent_id or "",
+            claim_epoch=task.claim_epoch,
+            attempt=task.attempt,
+            reason=reason,
+            at=decision.at,
+        ),
+        *timer.of_attempt(task),
+    )
+    if task.exhausted:
+        close(decision, failed(decision, task, f"Attempt {task.attempt} was the last one: {reason}"))
+    else:
+        make_ready(decision, decision.of(Task, task.task_id))

@@ -1,0 +1,150 @@
+"""What keeps a task from being handed to an agent."""
+
+from datetime import datetime
+from typing import Literal, TypedDict
+
+from services.scheduler.task import Task
+from services.scheduler.ticket import Ticket
+
+
+class Ended(TypedDict):
+    """It is over."""
+
+    code: Literal["ended"]
+    message: str
+    status: str
+
+
+class Claimed(TypedDict):
+    """An agent has it."""
+
+    code: Literal["claimed"]
+    message: str
+    agent_id: str | None
+    claim_epoch: int
+    claimed_at: datetime | None
+
+
+class WaitingForTasks(TypedDict):
+    """Other tasks come first."""
+
+    code: Literal["waiting_for_tasks"]
+    message: str
+    task_ids: list[str]
+    missing: int
+
+
+class DependencyFailed(TypedDict):
+    """Tasks that it waits for did not complete, and without them it never can begin."""
+
+    code: Literal["dependency_failed"]
+    message: str
+    task_ids: list[str]
+
+
+class RetryScheduled(TypedDict):
+    """The last attempt came to nothing; the next one is delayed."""
+
+    code: Literal["retry_scheduled"]
+    message: str
+    not_before: datetime
+    attempt: int
+
+
+class TicketOnHold(TypedDict):
+    """Its ticket waits in the blocked phase."""
+
+    code: Literal["ticket_on_hold"]
+    message: str
+    ticket_id: str
+    phase_id: str
+
+
+class LeftBehind(TypedDict):
+    """Its ticket has moved on without it; it is being cancelled."""
+
+    code: Literal["ticket_moved_on"]
+    message: str
+    ticket_id: str
+    phase_id: str
+
+
+Reason = Ended | Claimed | WaitingForTasks | DependencyFailed | RetryScheduled | TicketOnHold | LeftBehind
+
+
+def reasons(task: Task, ticket: Ticket) -> list[Reason]:
+    """Everything that keeps a task from being handed out; nothing does exactly when a claim may take it."""
+    if task.ended:
+        why = f": {task.reason}" if task.reason else "."
+        return [Ended(code="ended", message=f"It is {task.status}{why}", status=task.status)]
+    return [*_of_ticket(task, ticket), *_of_task(task)]
+
+
+def left_behind(task: Task, ticket: Ticket) -> bool:
+    """Whether the ticket has moved on without the task.
+
+    A task lives as long as the visit it was made for; a branch, made for another phase, as long as the
+    ticket.
+    """
+    if task.branched:
+        return ticket.ended
+    return (task.phase_id, task.visit) != (ticket.working_phase, ticket.working_visit)
+
+
+def _of_ticket(task: Task, ticket: Ticket) -> list[Reason]:
+    found: list[Reason] = []
+    if left_behind(task, ticket):
+        moved = f"Ticket {ticket.ticket_id} has moved on to {ticket.phase_id}; the task is being cancelled."
+        found.append(
+            LeftBehind(
+                code="ticket_moved_on", message=moved, ticket_id=ticket.ticket_id, phase_id=ticket.phase_id
+            )
+        )
+    if ticket.on_hold or task.held:
+        held = f"Ticket {ticket.ticket_id} is on hold in {ticket.phase_id}; unblock it and its tasks go on."
+        found.append(
+            TicketOnHold(
+                code="ticket_on_hold", message=held, ticket_id=ticket.ticket_id, phase_id=ticket.phase_id
+            )
+        )
+    return found
+
+
+def _of_task(task: Task) -> list[Reason]:
+    if task.status == "ready":
+        return []
+    if task.claimed:
+        return [
+            Claimed(
+                code="claimed",
+                message=f"{task.agent_id} has it, in attempt {task.attempt}.",
+                agent_id=task.agent_id,
+                claim_epoch=task.claim_epoch,
+                claimed_at=task.claimed_at,
+            )
+        ]
+    if task.not_before:
+        return [
+            RetryScheduled(
+                code="retry_scheduled",
+                message=f"Attempt {task.attempt} came to nothing; the next waits until {task.not_before}.",
+                not_before=task.not_before,
+                attempt=task.attempt,
+            )
+        ]
+    return _of_dependencies(task)
+
+
+def _of_dependencies(task: Task) -> list[Reason]:
+    open_, failed = task.dependencies("open"), task.dependencies("failed")
+    missing = task.needed - len(task.dependencies("completed"))
+    found: list[Reason] = []
+    if open_:
+        waits = f"{missing} more must complete of: {', '.join(open_)}."
+        found.append(
+            WaitingForTasks(code="waiting_for_tasks", message=waits, task_ids=open_, missing=missing)
+        )
+    if task.broken:
+        lost = f"These did not complete: {', '.join(failed)}. Retry them, or cancel this task."
+        found.append(DependencyFailed(code="dependency_failed", message=lost, task_ids=failed))
+    return found

@@ -1,0 +1,154 @@
+"""What the scheduler answers, and where its rules look for tasks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CTE, BindParameter, Select, cast, literal, select, true
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.scheduler.attempt import attempts
+from services.scheduler.claim import ClaimsOf, ReadyCandidates
+from services.scheduler.dag import Dag, dag
+from services.scheduler.dispatch import reasons
+from services.scheduler.settle import OpenTasksOf
+from services.scheduler.tables import columns
+from services.scheduler.task import Task, TaskNotFound
+from services.scheduler.ticket import Ticket, TicketNotFound
+from shared.contracts.task import DagStatus, Explain, GetTask, ReadyTasks, TaskCreated
+from shared.kernel.reading import Reading, Recorded
+
+Rows = Sequence[Mapping[str, Any]]
+
+_OUTLINE = [columns[name] for name in ("task_id", "ticket_id", "phase_id", "visit", "task_type", "title")]
+_STANDING = [columns[name] for name in ("status", "ended", "held", "priority", "agent_id", "depends_on")]
+
+
+async def ready_candidates(lookup: ReadyCandidates, reading: Reading) -> tuple[str, ...]:
+    """The first tasks of each lane that the agent can serve, merged."""
+    return _ids(await reading.rows(first_in_rank(lookup)))
+
+
+async def claims_of(lookup: ClaimsOf, reading: Reading) -> tuple[str, ...]:
+    """What an agent has."""
+    return _ids(await reading.rows(select(columns.task_id).where(columns.agent_id == lookup.agent_id)))
+
+
+async def open_tasks_of(lookup: OpenTasksOf, reading: Reading) -> tuple[str, ...]:
+    """One page of a ticket's open tasks."""
+    of_ticket = select(columns.task_id).where(columns.ticket_id == lookup.ticket_id, columns.ended.is_(False))
+    page = of_ticket.where(columns.task_id > lookup.after).order_by(columns.task_id).limit(lookup.limit)
+    return _ids(await reading.rows(page))
+
+
+def _ids(rows: Rows) -> tuple[str, ...]:
+    return tuple(row["task_id"] for row in rows)
+
+
+def first_in_rank(lookup: ReadyCandidates) -> Select[Any]:
+    """One index probe for each lane there is, `limit` index entries of each lane that fits; never a scan."""
+    lanes = _lanes()
+    of_lane = (
+        select(columns.task_id, columns.rank)
+        .where(columns.lane == lanes.c.lane)
+        .order_by(columns.rank, columns.task_id)
+        .limit(_written(lookup.limit))
+        .lateral("of_lane")
+    )
+    found = select(of_lane.c.task_id).select_from(lanes.join(of_lane, true()))
+    parts = cast(lanes.c.lane, JSONB)
+    if lookup.capabilities is not None:
+        required = parts.op("-")(literal(0))
+        found = found.where(required.op("<@")(literal(list(lookup.capabilities), JSONB)))
+    if lookup.phases is not None:
+        found = found.where(parts[0].astext.in_(lookup.phases))
+    return found.order_by(of_lane.c.rank, of_lane.c.task_id).limit(_written(lookup.limit))
+
+
+def _lanes() -> CTE:
+    """The lanes in which there is a task: from each to the next, https://wiki.postgresql.org/wiki/Loose_indexscan."""
+    in_lane = select(columns.lane).where(columns.lane.is_not(None)).order_by(columns.lane).limit(_written(1))
+    lanes = select(in_lane.scalar_subquery().label("lane")).cte("lanes", recursive=True)
+    following = in_lane.where(columns.lane > lanes.c.lane).correlate(lanes).scalar_subquery()
+    return lanes.union_all(select(following).where(lanes.c.lane.is_not(None)))
+
+
+def _written(number: int) -> BindParameter[int]:
+    """A number that stands in the statement: the plan of a prepared statement depends on it."""
+    return literal(number, literal_execute=True)
+
+
+async def get_task(query: GetTask, reading: Reading) -> Mapping[str, Any]:
+    """A task, its attempts, and until when it is claimed."""
+    task = await _task(query.task_id, reading)
+    history = await reading.events(Task, task.task_id)
+    return {
+        **asdict(task),
+        "depends_on": sorted(task.depends_on),
+        "waits_for": [] if task.satisfied else task.dependencies("open"),
+        "lease_expires_at": await _lease_end(task, reading),
+        "attempts": [asdict(attempt) for attempt in attempts(recorded.event for recorded in history)],
+        "blocking_reasons": _blocking_reasons(history),
+    }
+
+
+def _blocking_reasons(history: Sequence[Recorded]) -> list[str]:
+    """Why the gate sent the ticket back to where this task was made."""
+    created = (recorded.event for recorded in history if isinstance(recorded.event, TaskCreated))
+    return [reason for event in created for reason in event.blocking_reasons]
+
+
+async def ready_tasks(query: ReadyTasks, reading: Reading) -> Mapping[str, Any]:
+    """Tasks that may be claimed, in the order in which they will be."""
+    listed = select(*_OUTLINE, columns.priority, columns.rank, columns.ready_at).limit(query.limit)
+    in_order = listed.order_by(columns.rank, columns.task_id)
+    if query.ticket_id is not None:
+        of_ticket = (
+            columns.ticket_id == query.ticket_id,
+            columns.ended.is_(False),
+            columns.lane.is_not(None),
+        )
+        return {"tasks": await reading.rows(in_order.where(*of_ticket))}
+    first = await ready_candidates(ReadyCandidates(None, None, query.limit), reading)
+    return {"tasks": await reading.rows(in_order.where(columns.task_id.in_(first)))}
+
+
+async def dag_status(query: DagStatus, reading: Reading) -> Dag:
+    """A ticket's tasks as a graph."""
+    if await reading.state(Ticket, query.ticket_id) is None:
+        raise TicketNotFound(f"The scheduler knows no ticket {query.ticket_id}.", ticket_id=query.ticket_id)
+    node = select(*_OUTLINE, *_STANDING)
+    rows = await reading.rows(node.where(columns.ticket_id == query.ticket_id).order_by(columns.task_id))
+    elsewhere = {before for row in rows for before in row["depends_on"]} - {row["task_id"] for row in rows}
+    others = await reading.rows(node.where(columns.task_id.in_(sorted(elsewhere)))) if elsewhere else ()
+    return dag(query.ticket_id, rows, others)
+
+
+async def explain(query: Explain, reading: Reading) -> Mapping[str, Any]:
+    """Why a task is not handed out: what the claim itself would find, with what stands in the way by name."""
+    task = await _task(query.task_id, reading)
+    ticket = await reading.state(Ticket, task.ticket_id) or Ticket()
+    found = [await _in_detail(dict(reason), task, reading) for reason in reasons(task, ticket)]
+    return {"task_id": task.task_id, "status": task.status, "dispatchable": not found, "reasons": found}
+
+
+async def _in_detail(reason: dict[str, Any], task: Task, reading: Reading) -> dict[str, Any]:
+    if reason["code"] == "claimed":
+        return {**reason, "until": await _lease_end(task, reading)}
+    if "task_ids" in reason:
+        named = select(columns.task_id, columns.title, columns.status, columns.agent_id)
+        return {**reason, "tasks": await reading.rows(named.where(columns.task_id.in_(reason["task_ids"])))}
+    return reason
+
+
+async def _task(task_id: str, reading: Reading) -> Task:
+    task = await reading.state(Task, task_id)
+    if task is None:
+        raise TaskNotFound(f"There is no task {task_id}.", task_id=task_id)
+    return task
+
+
+async def _lease_end(task: Task, reading: Reading) -> datetime | None:
+    key = f"lease-{task.task_id}"
+    return next((timer["due_at"] for timer in await reading.timers(key) if timer["key"] == key), None)

@@ -1,0 +1,82 @@
+"""The order of dispatch: a number for each ready task, the smallest first."""
+
+from datetime import datetime, timedelta
+
+from services.scheduler.decision import Decision
+from services.scheduler.task import Task
+from services.scheduler.workflow import workflow_of
+from shared.contracts.messages import Priority
+from shared.contracts.task import ApproachDeadline, TaskReady, TaskReprioritised
+from shared.contracts.workflow import Ranking
+from shared.kernel.decider import Context, Facts, Past, Timer
+
+
+def rank(task: Task, ranking: Ranking, ready_at: datetime, now: datetime) -> float:
+    """Seconds since 1970 at which it became ready, less its boosts.
+
+    A later task overtakes an earlier one by the difference of their boosts at most: waiting wins at last.
+    """
+    waited_for = min(len(task.dependents) * ranking.dependent_seconds, ranking.dependent_cap_seconds)
+    near = nears(task, ranking)
+    urgent = ranking.deadline_seconds if near is not None and near <= now else 0.0
+    return ready_at.timestamp() - _boost(task.priority, ranking) - waited_for - urgent
+
+
+def nears(task: Task, ranking: Ranking) -> datetime | None:
+    """When its deadline is near."""
+    return task.deadline and task.deadline - timedelta(seconds=ranking.deadline_within_seconds)
+
+
+def _boost(priority: Priority, ranking: Ranking) -> float:
+    return {
+        Priority.CRITICAL: ranking.critical_seconds,
+        Priority.HIGH: ranking.high_seconds,
+        Priority.MEDIUM: ranking.medium_seconds,
+        Priority.LOW: ranking.low_seconds,
+    }[priority]
+
+
+def make_ready(decision: Decision, task: Task) -> None:
+    """Let a task be claimed from now on."""
+    ranking = workflow_of(decision, task.workflow_version).ranking
+    decision.record(
+        TaskReady(
+            task_id=task.task_id,
+            ticket_id=task.ticket_id,
+            phase_id=task.phase_id,
+            ready_at=decision.at,
+            rank=rank(task, ranking, decision.at, decision.at),
+        )
+    )
+    near = nears(task, ranking)
+    if near is not None and near > decision.at:
+        decision.record(Timer(f"deadline-{task.task_id}", near, ApproachDeadline(task_id=task.task_id)))
+
+
+def rerank(decision: Decision, task_id: str, reason: str) -> None:
+    """Give a ready task the place in the order that it now deserves."""
+    task = decision.of(Task, task_id)
+    if task.status != "ready" or task.ready_at is None:
+        return
+    ranking = workflow_of(decision, task.workflow_version).ranking
+    now_ranked = rank(task, ranking, task.ready_at, decision.at)
+    if now_ranked == task.rank:
+        return
+    decision.record(
+        TaskReprioritised(
+            task_id=task_id,
+            ticket_id=task.ticket_id,
+            priority=task.priority,
+            rank=now_ranked,
+            reason=reason,
+            actor=decision.context.actor,
+            at=decision.at,
+        )
+    )
+
+
+def approach_deadline(command: ApproachDeadline, past: Past, context: Context) -> Facts:
+    """Move a task up whose deadline is near; one that is not ready will be ranked so when it is."""
+    decision = Decision(past, context)
+    rerank(decision, command.task_id, "Its deadline is near.")
+    return decision.facts

@@ -1,0 +1,57 @@
+"""What the scheduler does about the news of other services."""
+
+from collections.abc import Sequence
+
+from shared.contracts.agent import AgentDeregistered, AgentLost
+from shared.contracts.messages import Command
+from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
+from shared.contracts.task import EnterPhase, FollowTicket, FollowWorkflow, ReleaseClaims
+
+
+def follow_workflow(event: WorkflowLoaded) -> Sequence[Command]:
+    """Remember every version that a ticket may pin."""
+    return [FollowWorkflow(version=event.version, document=event.document)]
+
+
+def follow_ticket(event: TicketOpened) -> Sequence[Command]:
+    """Remember what the tasks of a new ticket are made from."""
+    return [
+        FollowTicket(
+            ticket_id=event.ticket_id,
+            title=event.title,
+            description=event.description,
+            priority=event.priority,
+            phase_id=event.phase_id,
+            workflow=event.workflow,
+            workflow_version=event.workflow_version,
+            tags=event.tags,
+            parent_ticket_id=event.parent_ticket_id,
+            deadline=event.deadline,
+            repository=event.repository,
+        )
+    ]
+
+
+def enter_phase(event: PhaseTransitioned) -> Sequence[Command]:
+    """Follow the ticket."""
+    return [
+        EnterPhase(
+            ticket_id=event.ticket_id,
+            from_phase=event.from_phase,
+            phase_id=event.to_phase,
+            visit=event.visit,
+            blocking_reasons=event.blocking_reasons,
+        )
+    ]
+
+
+def release_lost(event: AgentLost) -> Sequence[Command]:
+    """Take its tasks from an agent that fell silent; when it comes back it is in a new session."""
+    reason = f"Agent {event.agent_id} is lost: it missed {event.missed} heartbeats."
+    return [ReleaseClaims(agent_id=event.agent_id, reason=reason, before=event.at)]
+
+
+def release_deregistered(event: AgentDeregistered) -> Sequence[Command]:
+    """Take its tasks from an agent that left."""
+    reason = f"Agent {event.agent_id} has left{f': {event.reason}' if event.reason else '.'}"
+    return [ReleaseClaims(agent_id=event.agent_id, reason=reason, before=event.at)]

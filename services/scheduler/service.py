@@ -1,0 +1,66 @@
+"""The scheduler: tasks, who may claim them, and when."""
+
+from services.scheduler import (
+    claim,
+    creation,
+    dependency,
+    queries,
+    rank,
+    reactions,
+    report,
+    retry,
+    settle,
+    visit,
+    workflow,
+)
+from services.scheduler.decision import AGGREGATES
+from services.scheduler.tables import row, task_index
+from services.scheduler.task import Task
+from shared.contracts import agent, phase, task
+from shared.kernel.declaration import Index, Service
+
+scheduler = Service(
+    name="scheduler",
+    aggregates=AGGREGATES,
+    obeys={
+        task.CreateTask: creation.create_task,
+        task.GenerateTasks: creation.generate_tasks,
+        task.AddDependency: dependency.add_dependency,
+        task.ClaimTask: claim.claim_task,
+        task.StartTask: report.start_task,
+        task.ReportProgress: report.report_progress,
+        task.ExtendClaim: claim.extend_claim,
+        task.CompleteTask: report.complete_task,
+        task.FailTask: report.fail_task,
+        task.CancelTask: report.cancel_task,
+        task.RetryTask: retry.retry_task,
+        task.ExpireClaim: claim.expire_claim,
+        task.TimeOutTask: retry.time_out_task,
+        task.EndBackoff: retry.end_backoff,
+        task.ApproachDeadline: rank.approach_deadline,
+        task.ReleaseClaims: claim.release_claims,
+        task.FollowWorkflow: workflow.follow_workflow,
+        task.FollowTicket: visit.follow_ticket,
+        task.EnterPhase: visit.enter_phase,
+        task.SettleTasks: settle.settle_tasks,
+    },
+    hears={
+        phase.WorkflowLoaded: reactions.follow_workflow,
+        phase.TicketOpened: reactions.follow_ticket,
+        phase.PhaseTransitioned: reactions.enter_phase,
+        agent.AgentLost: reactions.release_lost,
+        agent.AgentDeregistered: reactions.release_deregistered,
+    },
+    answers={
+        task.GetTask: queries.get_task,
+        task.ReadyTasks: queries.ready_tasks,
+        task.DagStatus: queries.dag_status,
+        task.Explain: queries.explain,
+    },
+    lookups={
+        claim.ReadyCandidates: queries.ready_candidates,
+        claim.ClaimsOf: queries.claims_of,
+        settle.OpenTasksOf: queries.open_tasks_of,
+    },
+    indexes=[Index(task_index, Task, row)],
+)

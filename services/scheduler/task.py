@@ -1,0 +1,265 @@
+"""A task: what is known of it, and how facts change it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from shared.contracts.messages import Event, Priority
+from shared.contracts.task import (
+    Needs,
+    OnDependencyFailure,
+    TaskCancelled,
+    TaskClaimed,
+    TaskCompleted,
+    TaskCreated,
+    TaskDependencyAdded,
+    TaskDependencyEnded,
+    TaskDependencyReopened,
+    TaskDependentAdded,
+    TaskFailed,
+    TaskHeld,
+    TaskLateReport,
+    TaskLeaseExpired,
+    TaskProgressed,
+    TaskReady,
+    TaskReleased,
+    TaskReprioritised,
+    TaskRetried,
+    TaskRetryScheduled,
+    TaskStarted,
+    TaskTimedOut,
+)
+from shared.kernel.decider import Aggregate, Refused
+
+Status = Literal["waiting", "ready", "claimed", "running", "completed", "failed", "cancelled"]
+Outcome = Literal["open", "completed", "failed"]
+"""How a dependency stands; one that was cancelled has failed those who wait for it."""
+
+REASON_CHARACTERS = 2000
+"""As much of an error as the state keeps; the event holds it whole."""
+
+
+class TaskNotFound(Refused):
+    """No task has that id."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the rules must know of a task; attempts in full are in its history."""
+
+    task_id: str = ""
+    ticket_id: str = ""
+    phase_id: str = ""
+    visit: int = 0
+    branched: bool = False
+    task_type: str = ""
+    title: str = ""
+    description: str = ""
+    priority: Priority = Priority.MEDIUM
+    required_capabilities: tuple[str, ...] = ()
+    depends_on: dict[str, Outcome] = field(default_factory=dict)
+    needs: Needs = "all"
+    on_dependency_failure: OnDependencyFailure = "block"
+    dependents: tuple[str, ...] = ()
+    timeout_seconds: float | None = None
+    max_retries: int = 0
+    deadline: datetime | None = None
+    parent_task_id: str | None = None
+    workflow_version: str = ""
+    status: Status = "waiting"
+    held: bool = False
+    ready_at: datetime | None = None
+    rank: float | None = None
+    not_before: datetime | None = None
+    """When the delay before a retry is over; only then can a task wait whose dependencies are met."""
+    agent_id: str | None = None
+    """Who has it, or had it when it ended."""
+    claim_epoch: int = 0
+    claimed_at: datetime | None = None
+    attempt: int = 0
+    failures: int = 0
+    """Attempts that came to nothing since it was made, or retried by hand."""
+    reason: str = ""
+    """Why it failed or was cancelled."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything has happened to it."""
+        return bool(self.task_id)
+
+    @property
+    def claimed(self) -> bool:
+        """Whether an agent has it now."""
+        return self.status in ("claimed", "running")
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over, unless somebody retries it."""
+        return self.status in ("completed", "failed", "cancelled")
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the attempt in work is the last one."""
+        return self.failures >= self.max_retries
+
+    @property
+    def needed(self) -> int:
+        """How many of its dependencies must complete."""
+        match self.needs:
+            case "all":
+                return len(self.depends_on)
+            case "any":
+                return min(1, len(self.depends_on))
+            case number:
+                return number
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether enough of its dependencies have completed."""
+        return len(self.dependencies("completed")) >= self.needed
+
+    @property
+    def broken(self) -> bool:
+        """Whether too many dependencies have failed for the rest to satisfy it."""
+        return len(self.depends_on) - len(self.dependencies("failed")) < self.needed
+
+    def dependencies(self, outcome: Outcome) -> list[str]:
+        """The tasks it waits for that stand so, by id."""
+        return sorted(task_id for task_id, found in self.depends_on.items() if found == outcome)
+
+
+def normalised(capabilities: Iterable[str]) -> tuple[str, ...]:
+    """Capabilities as they are compared: trimmed, lower case, sorted, each once."""
+    return tuple(sorted({name for name in (raw.strip().lower() for raw in capabilities) if name}))
+
+
+TaskEvent = (
+    TaskCreated
+    | TaskDependencyAdded
+    | TaskDependentAdded
+    | TaskDependencyEnded
+    | TaskDependencyReopened
+    | TaskHeld
+    | TaskReleased
+    | TaskReady
+    | TaskReprioritised
+    | TaskClaimed
+    | TaskStarted
+    | TaskProgressed
+    | TaskCompleted
+    | TaskFailed
+    | TaskRetryScheduled
+    | TaskTimedOut
+    | TaskLeaseExpired
+    | TaskCancelled
+    | TaskRetried
+    | TaskLateReport
+)
+
+
+def evolve(task: Task, event: TaskEvent) -> Task:
+    """The one transition function."""
+    return _CHANGES[type(event)](task, event)
+
+
+def _created(_: Task, event: TaskCreated) -> Task:
+    return Task(
+        task_id=event.task_id,
+        ticket_id=event.ticket_id,
+        phase_id=event.phase_id,
+        visit=event.visit,
+        branched=event.branched,
+        task_type=event.task_type,
+        title=event.title,
+        description=event.description,
+        priority=event.priority,
+        required_capabilities=event.required_capabilities,
+        depends_on=dict.fromkeys(event.depends_on, "open"),
+        needs=event.needs,
+        on_dependency_failure=event.on_dependency_failure,
+        timeout_seconds=event.timeout_seconds,
+        max_retries=event.max_retries,
+        deadline=event.deadline,
+        parent_task_id=event.parent_task_id,
+        workflow_version=event.workflow_version or "",
+    )
+
+
+def _depending(task: Task, task_id: str, outcome: Outcome) -> Task:
+    return replace(task, depends_on={**task.depends_on, task_id: outcome})
+
+
+def _dependency_added(task: Task, event: TaskDependencyAdded) -> Task:
+    depending = _depending(task, event.depends_on, "open")
+    return depending if depending.satisfied else replace(depending, **_WAITING)
+
+
+def _dependent_added(task: Task, event: TaskDependentAdded) -> Task:
+    return replace(task, dependents=(*task.dependents, event.dependent_id))
+
+
+def _dependency_ended(task: Task, event: TaskDependencyEnded) -> Task:
+    return _depending(task, event.dependency_id, "completed" if event.completed else "failed")
+
+
+def _ready(task: Task, event: TaskReady) -> Task:
+    return replace(task, status="ready", ready_at=event.ready_at, rank=event.rank, not_before=None)
+
+
+def _claimed(task: Task, event: TaskClaimed) -> Task:
+    return replace(
+        task,
+        status="claimed",
+        rank=None,
+        agent_id=event.agent_id,
+        claim_epoch=event.claim_epoch,
+        claimed_at=event.claimed_at,
+        attempt=event.attempt,
+    )
+
+
+_WAITING: dict[str, Any] = {"status": "waiting", "rank": None, "ready_at": None, "agent_id": None}
+
+
+def _spent(task: Task, _: Event) -> Task:
+    """An attempt came to nothing; what says so first counts it."""
+    return replace(task, **_WAITING, failures=task.failures + 1) if task.claimed else task
+
+
+def _retry_scheduled(task: Task, event: TaskRetryScheduled) -> Task:
+    return replace(_spent(task, event), not_before=event.not_before)
+
+
+def _over(task: Task, status: Status, reason: str = "") -> Task:
+    return replace(task, status=status, rank=None, not_before=None, reason=reason[:REASON_CHARACTERS])
+
+
+def _same(task: Task, _: Event) -> Task:
+    return task
+
+
+_CHANGES: dict[type[Event], Callable[[Task, Any], Task]] = {
+    TaskCreated: _created,
+    TaskDependencyAdded: _dependency_added,
+    TaskDependentAdded: _dependent_added,
+    TaskDependencyEnded: _dependency_ended,
+    TaskDependencyReopened: lambda task, event: _depending(task, event.dependency_id, "open"),
+    TaskHeld: lambda task, _: replace(task, held=True),
+    TaskReleased: lambda task, _: replace(task, held=False),
+    TaskReady: _ready,
+    TaskReprioritised: lambda task, event: replace(task, priority=event.priority, rank=event.rank),
+    TaskClaimed: _claimed,
+    TaskStarted: lambda task, _: replace(task, status="running"),
+    TaskProgressed: _same,
+    TaskCompleted: lambda task, _: _over(task, "completed"),
+    TaskFailed: lambda task, event: _over(task, "failed", event.error),
+    TaskRetryScheduled: _retry_scheduled,
+    TaskTimedOut: _spent,
+    TaskLeaseExpired: _spent,
+    TaskCancelled: lambda task, event: _over(task, "cancelled", event.reason),
+    TaskRetried: lambda task, _: replace(task, **_WAITING, failures=0, reason=""),
+    TaskLateReport: _same,
+}
+
+TASK = Aggregate(Task, evolve, "task_id")

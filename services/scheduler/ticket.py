@@ -1,0 +1,114 @@
+"""A ticket, as far as its tasks depend on it."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from shared.contracts.messages import Priority
+from shared.contracts.task import PhaseEntered, TicketFollowed
+from shared.contracts.workflow import Phase, Workflow
+from shared.kernel.decider import Aggregate, Refused
+
+
+class TicketNotFound(Refused):
+    """The scheduler knows no ticket of that id."""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Where a ticket is, and which visit its tasks are made for."""
+
+    ticket_id: str = ""
+    title: str = ""
+    description: str = ""
+    priority: Priority = Priority.MEDIUM
+    workflow: str | None = None
+    workflow_version: str = ""
+    tags: tuple[str, ...] = ()
+    parent_ticket_id: str | None = None
+    deadline: datetime | None = None
+    repository: str | None = None
+    phase_id: str = ""
+    visit: int = 0
+    on_hold: bool = False
+    ended: bool = False
+    visits: dict[str, int] = field(default_factory=dict)
+    """Phase -> the last visit of it."""
+    working_phase: str = ""
+    """The phase it is worked on in: where it is, or was before it was put on hold."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether the scheduler has heard of it."""
+        return bool(self.ticket_id)
+
+    @property
+    def working_visit(self) -> int:
+        """The visit that is worked on."""
+        return self.visit_of(self.working_phase)
+
+    def visit_of(self, phase_id: str) -> int:
+        """The visit that a task made for `phase_id` now belongs to: the last one, or the first to come."""
+        return self.visits.get(phase_id, 1)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What the tasks of a ticket's visit of a phase are made from."""
+
+    ticket: Ticket
+    phase: Phase
+    workflow: Workflow
+    blocking_reasons: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """Which visit of the phase it is."""
+        return self.ticket.visit_of(self.phase.id)
+
+    def fields(self) -> dict[str, Any]:
+        """What every task of the visit is created with."""
+        return {
+            "ticket_id": self.ticket.ticket_id,
+            "phase_id": self.phase.id,
+            "visit": self.number,
+            "branched": self.phase.id != self.ticket.working_phase,
+            "repository": self.ticket.repository,
+            "workflow_version": self.ticket.workflow_version,
+        }
+
+
+TicketEvent = TicketFollowed | PhaseEntered
+
+
+def evolve(ticket: Ticket, event: TicketEvent) -> Ticket:
+    """Follow what is heard of the ticket."""
+    match event:
+        case TicketFollowed():
+            return _followed(event)
+        case PhaseEntered(phase_id=phase, visit=visit):
+            entered = replace(ticket, phase_id=phase, visit=visit, on_hold=event.on_hold, ended=event.ended)
+            visits = {**ticket.visits, phase: visit}
+            return replace(
+                entered, visits=visits, working_phase=ticket.working_phase if event.on_hold else phase
+            )
+
+
+def _followed(event: TicketFollowed) -> Ticket:
+    return Ticket(
+        ticket_id=event.ticket_id,
+        title=event.title,
+        description=event.description,
+        priority=event.priority,
+        workflow=event.workflow,
+        workflow_version=event.workflow_version,
+        tags=event.tags,
+        parent_ticket_id=event.parent_ticket_id,
+        deadline=event.deadline,
+        repository=event.repository,
+        phase_id=event.phase_id,
+        working_phase=event.phase_id,
+    )
+
+
+TICKET = Aggregate(Ticket, evolve, "ticket_id")

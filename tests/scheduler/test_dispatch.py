@@ -1,0 +1,102 @@
+from datetime import timedelta
+
+import pytest
+
+from services.scheduler.dispatch import reasons
+from services.scheduler.task import Task
+from services.scheduler.ticket import Ticket
+from shared.testing.scenario import NOON
+
+HERE = Ticket(ticket_id="T-1", phase_id="BUILD", working_phase="BUILD", visits={"BUILD": 2})
+READY = Task(task_id="a", ticket_id="T-1", phase_id="BUILD", visit=2, status="ready")
+
+
+def task(**fields: object) -> Task:
+    return Task(**{**vars(READY), **fields})
+
+
+def test_nothing_keeps_a_ready_task_of_the_visit_that_is_worked_on() -> None:
+    assert reasons(READY, HERE) == []
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+def test_what_has_ended_is_not_handed_out_whatever_else_is_true(status: str) -> None:
+    assert reasons(task(status=status, visit=1, held=True, reason="it broke"), HERE) == [
+        {"code": "ended", "message": f"It is {status}: it broke", "status": status}
+    ]
+
+
+def test_what_somebody_has_is_not_handed_out() -> None:
+    held = task(status="running", agent_id="bob", claim_epoch=3, claimed_at=NOON, attempt=2)
+    assert reasons(held, HERE) == [
+        {
+            "code": "claimed",
+            "message": "bob has it, in attempt 2.",
+            "agent_id": "bob",
+            "claim_epoch": 3,
+            "claimed_at": NOON,
+        }
+    ]
+
+
+def test_what_waits_for_others_says_for_whom_and_for_how_many() -> None:
+    waiting = task(
+        status="waiting", depends_on={"x": "completed", "z": "open", "y": "open", "w": "open"}, needs=2
+    )
+    assert reasons(waiting, HERE) == [
+        {
+            "code": "waiting_for_tasks",
+            "message": "1 more must complete of: w, y, z.",
+            "task_ids": ["w", "y", "z"],
+            "missing": 1,
+        }
+    ]
+
+
+def test_what_can_no_longer_have_what_it_needs_says_who_failed_it() -> None:
+    stuck = task(status="waiting", depends_on={"x": "failed", "y": "open"})
+    open_, failed = reasons(stuck, HERE)
+    assert open_["code"] == "waiting_for_tasks"
+    assert failed == {
+        "code": "dependency_failed",
+        "message": "These did not complete: x. Retry them, or cancel this task.",
+        "task_ids": ["x"],
+    }
+
+
+def test_what_is_between_two_attempts_says_until_when() -> None:
+    later = NOON + timedelta(seconds=2)
+    assert reasons(task(status="waiting", not_before=later, attempt=1), HERE) == [
+        {
+            "code": "retry_scheduled",
+            "message": "Attempt 1 came to nothing; the next waits until 2026-01-01 12:00:02+00:00.",
+            "not_before": later,
+            "attempt": 1,
+        }
+    ]
+
+
+@pytest.mark.parametrize(("held", "on_hold"), [(True, False), (False, True), (True, True)])
+def test_a_ticket_on_hold_keeps_its_tasks_from_the_first_moment_to_the_last(
+    held: bool, on_hold: bool
+) -> None:
+    ticket = Ticket(**{**vars(HERE), "on_hold": on_hold, "phase_id": "BLOCKED"})
+    assert [reason["code"] for reason in reasons(task(held=held), ticket)] == ["ticket_on_hold"]
+
+
+@pytest.mark.parametrize("place", [{"visit": 1}, {"phase_id": "CHECK"}])
+def test_what_the_ticket_left_behind_is_not_handed_out(place: dict[str, object]) -> None:
+    assert [reason["code"] for reason in reasons(task(**place), HERE)] == ["ticket_moved_on"]
+
+
+def test_a_branch_is_handed_out_until_the_ticket_is_over() -> None:
+    branch = task(phase_id="CHECK", branched=True)
+    assert reasons(branch, HERE) == []
+    over = Ticket(**{**vars(HERE), "ended": True})
+    assert [reason["code"] for reason in reasons(branch, over)] == ["ticket_moved_on"]
+
+
+def test_everything_that_stands_in_the_way_is_named() -> None:
+    waiting = task(status="waiting", visit=1, held=True, depends_on={"x": "open"})
+    codes = [reason["code"] for reason in reasons(waiting, HERE)]
+    assert codes == ["ticket_moved_on", "ticket_on_hold", "waiting_for_tasks"]

@@ -1,0 +1,115 @@
+from datetime import timedelta
+
+import pytest
+
+from services.scheduler.rank import rank
+from services.scheduler.task import Task
+from shared.contracts.messages import Priority
+from shared.contracts.task import ApproachDeadline, CancelTask, TaskReady, TaskReprioritised
+from shared.contracts.workflow import Ranking
+from shared.kernel.decider import Timer
+from shared.testing.scenario import NOON
+from tests.scheduler.workshop import Workshop
+
+MINUTE = timedelta(minutes=1)
+
+
+def boost(task: Task, ranking: Ranking | None = None) -> float:
+    return NOON.timestamp() - rank(task, ranking or Ranking(), NOON, NOON)
+
+
+@pytest.mark.parametrize(
+    ("priority", "seconds"),
+    [(Priority.CRITICAL, 4 * 3600), (Priority.HIGH, 3600), (Priority.MEDIUM, 900), (Priority.LOW, 0)],
+)
+def test_priority_puts_a_task_ahead(priority: Priority, seconds: int) -> None:
+    assert boost(Task(priority=priority)) == seconds
+
+
+@pytest.mark.parametrize(("dependents", "seconds"), [(0, 0), (1, 120), (10, 1200), (11, 1200)])
+def test_each_task_that_waits_for_it_puts_a_task_ahead(dependents: int, seconds: int) -> None:
+    assert boost(Task(priority=Priority.LOW, dependents=("x",) * dependents)) == seconds
+
+
+@pytest.mark.parametrize(("minutes", "seconds"), [(-5, 7200), (15, 7200), (15.1, 0)])
+def test_a_near_deadline_puts_a_task_ahead(minutes: float, seconds: int) -> None:
+    assert boost(Task(priority=Priority.LOW, deadline=NOON + minutes * MINUTE)) == seconds
+
+
+def test_the_workflow_says_how_far_ahead() -> None:
+    ranking = Ranking(medium_seconds=1, dependent_seconds=2, deadline_seconds=4, deadline_within_seconds=60)
+    assert boost(Task(dependents=("x",), deadline=NOON + MINUTE), ranking) == 7
+
+
+def test_a_task_that_waits_longer_than_the_difference_goes_first() -> None:
+    shop = Workshop()
+    shop.create("old", priority="LOW")
+    shop.wait(3601)
+    shop.create("urgent", priority="HIGH")
+    shop.take("old")
+
+
+def test_a_generated_task_is_ranked_with_those_that_wait_for_it() -> None:
+    shop = Workshop()
+    shop.enter("BUILD")
+    [ready] = shop.of_type(TaskReady)
+    assert ready.rank == NOON.timestamp() - 3600 - 120
+
+
+def test_a_ready_task_moves_up_when_another_begins_to_wait_for_it() -> None:
+    shop = Workshop()
+    shop.create("x")
+    shop.wait(60)
+    shop.create("a")
+    ready_at = shop.now
+    shop.wait(3)
+    shop.create("b", "a")
+    assert shop.of_type(TaskReprioritised) == [
+        TaskReprioritised(
+            task_id="a",
+            ticket_id="T-1",
+            priority=Priority.MEDIUM,
+            rank=ready_at.timestamp() - 900 - 120,
+            reason="Task b waits for it.",
+            actor="ann",
+            at=shop.now,
+        )
+    ]
+    shop.take("a")
+
+
+def test_a_task_whose_dependents_are_enough_already_stays_where_it_is() -> None:
+    shop = Workshop()
+    shop.create("a")
+    for number in range(12):
+        shop.create(f"b-{number}", "a")
+    assert len(shop.of_type(TaskReprioritised)) == 10
+
+
+def test_a_ready_task_moves_up_when_its_deadline_comes_near() -> None:
+    shop = Workshop()
+    deadline = NOON + 60 * MINUTE
+    shop.create("a", priority="LOW", deadline=deadline)
+    assert shop.timers == {
+        "deadline-a": Timer("deadline-a", deadline - 15 * MINUTE, ApproachDeadline(task_id="a"))
+    }
+    shop.wait(45 * 60)
+    [moved] = shop.of_type(TaskReprioritised)
+    assert (moved.rank, moved.reason) == (NOON.timestamp() - 7200, "Its deadline is near.")
+
+
+def test_a_deadline_that_comes_near_while_the_task_is_not_ready_counts_when_it_is() -> None:
+    shop = Workshop()
+    shop.create("a", priority="LOW", deadline=NOON + 16 * MINUTE)
+    shop.take("a")
+    shop.wait(60)
+    assert shop.of_type(TaskReprioritised) == []
+    assert shop.task("a").rank == shop.now.timestamp() - 7200
+
+
+def test_a_task_that_has_ended_has_no_deadline_any_more() -> None:
+    shop = Workshop()
+    shop.create("a", deadline=NOON + 60 * MINUTE)
+    shop.do(CancelTask(task_id="a"))
+    assert shop.timers == {}
+    assert shop.do(ApproachDeadline(task_id="a")) == []
