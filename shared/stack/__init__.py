@@ -1,0 +1,20 @@
+"""The embedded Postgres and NATS of `omoi up`, `omoi run` and the tests."""
+
+from shared.stack.errors import ServerFailed, StackError, StackInUse
+from shared.stack.nats_config import NatsUser, nats_config
+from shared.stack.passwords import stable_passwords
+from shared.stack.stack import OPERATOR, Stack
+from shared.stack.state import RunningStack, running_stack
+
+__all__ = [
+    "OPERATOR",
+    "NatsUser",
+    "RunningStack",
+    "ServerFailed",
+    "Stack",
+    "StackError",
+    "StackInUse",
+    "nats_config",
+    "running_stack",
+    "stable_passwords",
+]

@@ -1,0 +1,70 @@
+"""The configuration of a NATS server: its users, what each may do, its JetStream store."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NatsUser:
+    """What one user of the broker may publish and subscribe to: subjects or wildcards; None is everything.
+
+    A subscription may name its queue group after a blank: `ask.phase.> phase`. `allow_responses` lets the
+    user answer a request on whatever subject the requester waits at.
+    """
+
+    name: str
+    publish: tuple[str, ...] | None = None
+    subscribe: tuple[str, ...] | None = None
+    allow_responses: bool = False
+
+
+def nats_config(
+    users: Sequence[NatsUser],
+    passwords: Mapping[str, str],
+    *,
+    listen: str,
+    store: str,
+    default_user: str | None = None,
+    sync_always: bool = True,
+    server_name: str = "omoi",
+) -> str:
+    """Render the server's configuration. `listen` is host:port, `store` the folder of JetStream.
+
+    Who comes without credentials is `default_user`; None refuses them. `sync_always` brings every message to
+    disk before it is acknowledged; else the server does so every two minutes.
+    """
+    sync = ", sync_interval: always" if sync_always else ""
+    anonymous = f"no_auth_user: {_quoted(default_user)}\n" if default_user else ""
+    rendered = "\n".join(f"    {_user(user, passwords[user.name])}" for user in users)
+    return f"""\
+server_name: {_quoted(server_name)}
+listen: {_quoted(listen)}
+max_payload: 1MB
+jetstream {{ store_dir: {_quoted(store)}{sync} }}
+authorization {{
+  users: [
+{rendered}
+  ]
+}}
+{anonymous}"""
+
+
+def _user(user: NatsUser, password: str) -> str:
+    rules = [
+        *([f"publish: {_rule(user.publish)}"] if user.publish is not None else []),
+        *([f"subscribe: {_rule(user.subscribe)}"] if user.subscribe is not None else []),
+        # Beside "everything" the server would read it as "answers only".
+        *(["allow_responses: true"] if user.allow_responses and user.publish is not None else []),
+    ]
+    permissions = f", permissions: {{ {', '.join(rules)} }}" if rules else ""
+    return f"{{ user: {_quoted(user.name)}, password: {_quoted(password)}{permissions} }}"
+
+
+def _rule(subjects: tuple[str, ...]) -> str:
+    # An empty allow list would allow everything.
+    return f"{{ allow: {json.dumps(subjects)} }}" if subjects else '{ deny: [">"] }'
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,18 @@
+"""The passwords of the broker's users, made once and kept."""
+
+import json
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from shared.stack.home import write_private
+
+
+def stable_passwords(home: Path, names: Iterable[str]) -> dict[str, str]:
+    """The password of each name: what `nats-users.json` of the home says, else a new one, written there."""
+    file = home / "nats-users.json"
+    kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    passwords = {name: kept.get(name) or secrets.token_urlsafe(24) for name in names}
+    if not passwords.items() <= kept.items():
+        write_private(file, json.dumps(kept | passwords, indent=2))
+    return passwords
