@@ -1,8 +1,17 @@
 """What gates does when it hears of workflows, tickets and tasks."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
-from shared.contracts.gate import BeginVisit, CollectTask, ExpectTasks, FollowTicket, FollowWorkflow
+from shared.contracts.gate import (
+    BeginVisit,
+    CollectTask,
+    ExpectTasks,
+    FollowTicket,
+    FollowWorkflow,
+    TaskStatus,
+)
 from shared.contracts.messages import Command
 from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
 from shared.contracts.task import (
@@ -48,79 +57,34 @@ def on_phase_entered(event: PhaseEntered) -> Sequence[Command]:
 
 def on_task_created(event: TaskCreated) -> Sequence[Command]:
     """Wait for it."""
-    return [
-        CollectTask(
-            ticket_id=event.ticket_id,
-            phase_id=event.phase_id,
-            visit=event.visit,
-            task_id=event.task_id,
-            task_type=event.task_type,
-            template=event.template,
-            status="open",
-            at=event.created_at,
-        )
-    ]
+    return [_collect(event, "open", event.created_at)]
 
 
 def on_task_completed(event: TaskCompleted) -> Sequence[Command]:
     """Take its artifacts, as they are."""
-    return [
-        CollectTask(
-            ticket_id=event.ticket_id,
-            phase_id=event.phase_id,
-            visit=event.visit,
-            task_id=event.task_id,
-            task_type=event.task_type,
-            status="completed",
-            at=event.completed_at,
-            agent_id=event.agent_id,
-            artifacts=event.result.get("artifacts"),
-        )
-    ]
+    return [_collect(event, "completed", event.completed_at, artifacts=event.result.get("artifacts"))]
 
 
 def on_task_failed(event: TaskFailed) -> Sequence[Command]:
     """The gate cannot pass any more, unless somebody retries the task."""
-    return [
-        CollectTask(
-            ticket_id=event.ticket_id,
-            phase_id=event.phase_id,
-            visit=event.visit,
-            task_id=event.task_id,
-            task_type=event.task_type,
-            status="failed",
-            at=event.failed_at,
-            agent_id=event.agent_id,
-            error=event.error,
-        )
-    ]
+    return [_collect(event, "failed", event.failed_at)]
 
 
 def on_task_cancelled(event: TaskCancelled) -> Sequence[Command]:
     """Do not wait for it any more."""
-    return [
-        CollectTask(
-            ticket_id=event.ticket_id,
-            phase_id=event.phase_id,
-            visit=event.visit,
-            task_id=event.task_id,
-            task_type=event.task_type,
-            status="cancelled",
-            at=event.cancelled_at,
-            agent_id=event.agent_id,
-        )
-    ]
+    return [_collect(event, "cancelled", event.cancelled_at)]
 
 
 def on_task_retried(event: TaskRetried) -> Sequence[Command]:
     """Wait for it again."""
-    return [
-        CollectTask(
-            ticket_id=event.ticket_id,
-            phase_id=event.phase_id,
-            visit=event.visit,
-            task_id=event.task_id,
-            status="open",
-            at=event.at,
-        )
-    ]
+    return [_collect(event, "open", event.at)]
+
+
+TaskEvent = TaskCreated | TaskCompleted | TaskFailed | TaskCancelled | TaskRetried
+_TOLD = {"ticket_id", "phase_id", "visit", "task_id", "task_type", "template", "agent_id", "error"}
+"""What a report takes over from an event, where the event has it."""
+
+
+def _collect(event: TaskEvent, status: TaskStatus, at: datetime, artifacts: Any = None) -> CollectTask:
+    told = event.model_dump(include=_TOLD)
+    return CollectTask(**told, status=status, at=at, artifacts=artifacts)

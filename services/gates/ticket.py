@@ -29,6 +29,7 @@ class Ticket:
 
     workflow_version: str | None = None
     phase_id: str | None = None
+    """The phase it is worked on in: where it is, or was before it was put on hold."""
     since: datetime | None = None
     visits: Mapping[str, int] = field(default_factory=dict)
 
@@ -80,12 +81,20 @@ def follow_ticket(command: FollowTicket, past: Past, _: Context) -> Facts:
 
 
 def begin_visit(command: BeginVisit, past: Past, _: Context) -> Facts:
-    """A visit begins once; one that comes late is remembered, but does not move the ticket back."""
-    if command.visit <= followed(past, command.ticket_id).visits.get(command.phase_id, 0):
+    """A visit begins once, so that a ticket that was on hold goes on with the one it was in.
+
+    One that comes late is remembered, but does not move the ticket back.
+    """
+    ticket = followed(past, command.ticket_id)
+    if command.visit <= ticket.visits.get(command.phase_id, 0):
         return []
     return [
         GateVisitBegan(
-            ticket_id=command.ticket_id, phase_id=command.phase_id, visit=command.visit, at=command.at
+            ticket_id=command.ticket_id,
+            phase_id=command.phase_id,
+            visit=command.visit,
+            at=command.at,
+            on_hold=command.phase_id == _workflow(past, ticket).blocked_phase,
         )
     ]
 
@@ -97,7 +106,7 @@ def evolve(ticket: Ticket, event: GateTicketFollowed | GateVisitBegan) -> Ticket
             return Ticket(event.workflow_version, event.phase_id, None, {event.phase_id: 1})
         case GateVisitBegan():
             visits = {**ticket.visits, event.phase_id: event.visit}
-            if ticket.since and event.at < ticket.since:
+            if event.on_hold or (ticket.since and event.at < ticket.since):
                 return replace(ticket, visits=visits)
             return replace(ticket, visits=visits, phase_id=event.phase_id, since=event.at)
 
@@ -122,7 +131,7 @@ def visit_of(past: Past, ticket_id: str, phase_id: str, visit: int) -> Visit:
 
 
 def visit_asked_for(past: Past, ticket_id: str, phase_id: str | None) -> Visit:
-    """The last visit to a phase, by default the one the ticket is in.
+    """The last visit to a phase, by default the one the ticket is worked on in.
 
     Raises TicketNotFound, UnknownPhase, GateNotFound and Unavailable.
     """
@@ -135,7 +144,7 @@ def visit_asked_for(past: Past, ticket_id: str, phase_id: str | None) -> Visit:
 def chosen_visit(
     ticket_id: str, ticket: Ticket, workflow: Workflow, phase_id: str | None, visit: int | None = None
 ) -> Visit:
-    """A visit that has begun: by default the last one to the phase the ticket is in.
+    """A visit that has begun: by default the last one to the phase the ticket is worked on in.
 
     Raises UnknownPhase and GateNotFound.
     """
@@ -148,7 +157,7 @@ def chosen_visit(
     last = ticket.visits.get(phase.id, 0)
     if not 1 <= (visit or last) <= last:
         raise GateNotFound(
-            f"Ticket {ticket_id} has been in {phase.id} {last} times; it is in {ticket.phase_id}.",
+            f"Ticket {ticket_id} has been in {phase.id} {last} times; it is worked on in {ticket.phase_id}.",
             phase_id=phase.id,
             visits=last,
             current_phase=ticket.phase_id,

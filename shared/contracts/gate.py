@@ -214,6 +214,9 @@ class GateVisitBegan(Event):
     phase_id: Key
     visit: int
     at: Moment
+    on_hold: bool = Field(
+        default=False, description="Whether the visit that it came from is only interrupted."
+    )
 
 
 class GateTaskNoted(Event):

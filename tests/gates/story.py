@@ -26,6 +26,7 @@ WORKFLOW = Workflow.model_validate(
     {
         "name": "delivery",
         "initial_phase": "BACKLOG",
+        "blocked_phase": "BLOCKED",
         "phases": [
             {"id": "BACKLOG", "name": "Backlog", "sequence_order": 0},
             {
@@ -60,6 +61,7 @@ WORKFLOW = Workflow.model_validate(
                 "sequence_order": 5,
                 "gate": {"all_tasks_completed": False, "criteria": [{"type": "note", "must_exist": True}]},
             },
+            {"id": "BLOCKED", "name": "Blocked", "sequence_order": 9},
             {"id": "DONE", "name": "Done", "sequence_order": 6, "is_terminal": True},
         ],
     }

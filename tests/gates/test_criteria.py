@@ -1,7 +1,9 @@
 from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import pytest
 
+from omoi.worker import cobertura, junit
 from services.gates.artifact import Submission
 from services.gates.criteria import REGISTERED, findings_of, matches, summary_of
 from shared.contracts.gate import CRITERIA
@@ -223,3 +225,14 @@ def test_a_path_matches_a_git_glob(path: str, glob: str, holds: bool) -> None:
 )
 def test_an_artifact_is_summed_up_by_its_number(content: Any, summary: str) -> None:
     assert summary_of(Submission("report", content=content)) == summary
+
+
+def test_criteria_read_what_the_worker_measures() -> None:
+    failed = "<testcase name='test_b'><failure/></testcase>"
+    tests = junit.tests_in([fromstring(f"<testsuite><testcase name='test_a'/>{failed}</testsuite>")])
+    assert reason("all_passed", True, tests) == "1 of 2 tests failed in report: test_b."
+    lines = "<line number='1' hits='1'/><line number='2' hits='0'/>"
+    coverage = cobertura.coverage_in(
+        [fromstring(f"<coverage><class filename='a.py'>{lines}</class></coverage>")]
+    )
+    assert reason("min_percentage", 80, coverage) == "report is 50.0 %; at least 80 % is demanded."

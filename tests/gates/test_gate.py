@@ -20,6 +20,7 @@ from shared.testing.scenario import NOON, Scenario
 from tests.gates.story import (
     GOOD_DOCUMENT,
     WORKFLOW,
+    after,
     artifact,
     expects,
     gate,
@@ -183,6 +184,18 @@ def test_a_visit_that_is_over_is_not_judged_by_itself() -> None:
     assert gate(over, "DESIGN").verdict is None
     asked = over.when(ValidateGate(ticket_id="T", phase_id="DESIGN"))
     assert names(asked.events()) == ["failed"]
+
+
+def test_a_visit_goes_on_while_its_ticket_is_on_hold() -> None:
+    hold = BeginVisit(ticket_id="T", phase_id="BLOCKED", visit=1, at=after(1))
+    on_hold = told(hold, submit("note", "x"), task("a", "completed", at=2), story=designing())
+    assert verdict(on_hold).phase_id == "DESIGN"
+    assert gate(on_hold, "DESIGN").counting[0].artifact_id == "a1"
+    assert gate(told(task("b", "completed", at=3), story=on_hold), "DESIGN").verdict == "passed"
+    release = BeginVisit(ticket_id="T", phase_id="DESIGN", visit=1, at=after(4))
+    on_hold.when(release).then()
+    elsewhere = told(BeginVisit(ticket_id="T", phase_id="BUILD", visit=1, at=after(4)), story=on_hold)
+    assert gate(told(task("b", "completed", at=5), story=elsewhere), "DESIGN").verdict is None
 
 
 def test_a_visit_that_is_repeated_is_over() -> None:
