@@ -1,7 +1,8 @@
 """One embedded stack for the whole run, and a world of its own for each test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -10,10 +11,19 @@ from shared.testing.world import World, world
 
 
 @pytest.fixture(scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+def own_folder() -> Iterator[Path]:
+    """A folder for servers that run under another account.
+
+    Not pytest's own: every pytest that starts closes that one to all but its user.
+    """
+    with TemporaryDirectory(prefix="omoi-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+async def stack(own_folder: Path) -> AsyncIterator[Stack]:
     """The run's Postgres and NATS."""
-    home: Path = tmp_path_factory.mktemp("home")
-    async with await Stack.start(home) as running:
+    async with await Stack.start(own_folder / "home") as running:
         yield running
 
 

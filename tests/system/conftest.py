@@ -67,9 +67,10 @@ def end(process: "subprocess.Popen[bytes]") -> int:
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def system(own_folder: Path) -> Iterator[System]:
     """One `omoi up` for the tests that only use it."""
-    running = System(tmp_path_factory.mktemp("system") / ".omoi")
+    running = System(own_folder / "system" / ".omoi")
+    running.home.parent.mkdir()
     process = running.up()
     yield running
     assert end(process) == 0

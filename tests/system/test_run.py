@@ -11,8 +11,9 @@ from tests.system.conftest import System
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_example_ticket_comes_back_from_testing_once_and_gets_done(tmp_path: Path) -> None:
-    project = tmp_path / "project"
+def test_the_example_ticket_comes_back_from_testing_once_and_gets_done(own_folder: Path) -> None:
+    folder = own_folder / "run"
+    project = folder / "project"
     shutil.copytree(ROOT / "examples" / "textkit", project)
     for arguments in (
         ["init", "--quiet", "--initial-branch=main"],
@@ -20,7 +21,7 @@ def test_the_example_ticket_comes_back_from_testing_once_and_gets_done(tmp_path:
         ["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "--quiet", "-m", "start"],
     ):
         subprocess.run(["git", "-C", str(project), *arguments], check=True)
-    system = System(tmp_path / ".omoi")
+    system = System(folder / ".omoi")
     done = system.cli(
         "run",
         str(ROOT / "examples" / "ticket.md"),
@@ -51,4 +52,4 @@ def test_the_example_ticket_comes_back_from_testing_once_and_gets_done(tmp_path:
     assert summary["regressions"] == ["PHASE_IMPLEMENTATION"]
     tags = subprocess.run(["git", "-C", str(project), "tag"], capture_output=True, text=True, check=True).stdout
     assert tags.strip()
-    assert not list((tmp_path / ".omoi" / "work").iterdir())
+    assert not list((folder / ".omoi" / "work").iterdir())
