@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run
-from omoi.services import all_services
+from omoi.services import service_names
 from shared.client import Client, ClientError
-from shared.kernel.draft import dumps
 
 app = typer.Typer(no_args_is_help=True, help="Messages that could not be handled, and what becomes of them.")
 ServiceName = Annotated[str, typer.Argument(help="Service that parked it.")]
@@ -16,7 +16,7 @@ Number = Annotated[int, typer.Argument(help="Number of the message in `omoi dead
 
 async def _parked(client: Client, service: str, number: int | None = None) -> list[dict[str, Any]]:
     try:
-        found = await client.query_raw(service, "dead", dumps({"id": number}).encode(), patience=2)
+        found = await client.query_raw(service, "dead", orjson.dumps({"id": number}), patience=2)
     except ClientError:
         return []
     return [{"service": service, **one} for one in found["dead"]]
@@ -28,7 +28,7 @@ def list_(as_json: Json = False) -> None:
 
     async def work() -> int:
         async with connected(OPERATOR_NAME) as client:
-            found = [one for service in all_services() for one in await _parked(client, service)]
+            found = [one for service in service_names() for one in await _parked(client, service)]
         if as_json:
             print_json({"dead": found})
             return 0
@@ -63,7 +63,7 @@ def show(service: ServiceName, number: Number) -> None:
 def _decide(operation: str, service: str, number: int, actor: str, told: str) -> None:
     async def work() -> int:
         async with connected(actor) as client:
-            answer = await client.ask_raw(service, operation, dumps({"id": number}).encode(), patience=5)
+            answer = await client.ask_raw(service, operation, orjson.dumps({"id": number}), patience=5)
             answer.accepted()
         out.print(told.format(**answer.result))
         return 0

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from omoi.cli.console import OPERATOR_NAME, As, Json, connected, err, out, parse_json, print_json, run
+from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, parse_json, print_json, run
 from shared.kernel.received import Received
 
 Subject = Annotated[str, typer.Argument(help="SERVICE.NAME, for example phase.open_ticket.")]
@@ -120,6 +120,3 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (send, ask, query, events):
         app.command()(command)
-
-
-__all__ = ["err", "register"]

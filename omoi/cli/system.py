@@ -2,16 +2,17 @@
 
 import asyncio
 import signal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from omoi.cli.console import UNAVAILABLE, Json, err, find_stack, out, print_json, print_table, run, settings
-from omoi.host import Host, hosting
-from omoi.services import all_services
+from omoi.services import service_names
 from shared.client import Client, ClientError
 from shared.kernel import logs
-from shared.kernel.schema import migrate as migrate_schemas
+
+if TYPE_CHECKING:
+    from omoi.host import Host
 
 HEALTH_SECONDS = 2.0
 
@@ -29,6 +30,8 @@ def up(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the services' logs.")] = False,
 ) -> None:
     """Start every service, with Postgres and NATS beneath, until Ctrl-C."""
+    from omoi.host import hosting
+
     logs.configure("info" if verbose else "warning", json=False)
 
     async def work() -> int:
@@ -43,7 +46,7 @@ def up(
     run(work())
 
 
-def _greet(host: Host) -> None:
+def _greet(host: "Host") -> None:
     names = ", ".join(runtime.service.name for runtime in host.runtimes)
     out.print(f"[green]Ready[/green]: {names}.")
     out.print(
@@ -58,10 +61,12 @@ def serve(
     services: Annotated[list[str], typer.Argument(help="Names of services, for example phase scheduler.")],
 ) -> None:
     """Run services against the servers named by OMOI_DATABASE_URL and OMOI_NATS_URL, until SIGTERM."""
-    unknown = sorted(set(services) - set(all_services()))
+    from omoi.host import hosting
+
+    unknown = sorted(set(services) - set(service_names()))
     if unknown:
         raise typer.BadParameter(
-            f"there is no service {', '.join(unknown)}; there are {', '.join(all_services())}"
+            f"there is no service {', '.join(unknown)}; there are {', '.join(service_names())}"
         )
     config = settings()
     logs.configure(config.log_level)
@@ -83,6 +88,8 @@ def serve(
 
 def migrate() -> None:
     """Bring the database schemas of all services to their newest revision."""
+    from shared.kernel.schema import migrate as migrate_schemas
+
     logs.configure("warning", json=False)
     config = settings()
     stack = find_stack(config)
@@ -92,7 +99,7 @@ def migrate() -> None:
         raise typer.Exit(UNAVAILABLE)
 
     async def work() -> int:
-        for service, revision in (await migrate_schemas(url, list(all_services()))).items():
+        for service, revision in (await migrate_schemas(url, service_names())).items():
             out.print(f"{service:<12} {revision}")
         return 0
 
@@ -130,7 +137,7 @@ async def examine() -> dict[str, Any]:
         return report
     try:
         async with await Client.connect(nats_url, "operator") as client:
-            found = await asyncio.gather(*(_health(client, name) for name in all_services()))
+            found = await asyncio.gather(*(_health(client, name) for name in service_names()))
     except ClientError as error:
         report["problem"] = str(error)
         return report

@@ -10,6 +10,7 @@ from omoi.ticket_file import read_ticket
 from shared.client import Answer, Client
 from shared.contracts.messages import Command, Priority
 from shared.contracts.phase import Block, OpenTicket, OverrideTransition, PhaseHistory, Transition, Unblock
+from shared.contracts.projection import GetTicket, ListTickets
 
 app = typer.Typer(no_args_is_help=True, help="Open, look at and move tickets.")
 TicketId = Annotated[str, typer.Argument(help="The ticket's id.")]
@@ -70,15 +71,14 @@ def _priority(text: str) -> Priority:
 @app.command("list")
 def list_(
     phase: Annotated[str | None, typer.Option(help="Only in this phase.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     as_json: Json = False,
 ) -> None:
     """List tickets, newest first."""
-    from shared.contracts.projection import ListTickets
 
     async def work() -> int:
         async with connected(OPERATOR_NAME) as client:
-            found = await client.query(ListTickets(phase_id=phase, limit=limit))
+            found = await client.query(ListTickets(phase=phase, limit=limit))
         if as_json:
             print_json(found)
             return 0
@@ -97,7 +97,6 @@ def list_(
 @app.command()
 def show(ticket_id: TicketId, as_json: Json = False) -> None:
     """Show one ticket."""
-    from shared.contracts.projection import GetTicket
 
     async def work() -> int:
         async with connected(OPERATOR_NAME) as client:

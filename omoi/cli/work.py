@@ -1,6 +1,5 @@
 """`omoi worker` and `omoi run`: doing the work of tickets."""
 
-import asyncio
 import os
 import socket
 from pathlib import Path
@@ -8,12 +7,10 @@ from typing import Annotated
 
 import typer
 
-from omoi.cli.console import OPERATOR_NAME, Json, connected, find_stack, out, run, settings
+from omoi.cli.console import Json, connected, find_stack, out, run, settings
 from omoi.cli.system import until_signal
 from omoi.cli.workflows import read as read_workflow
-from omoi.running import Plan, run_ticket
 from omoi.ticket_file import read_ticket
-from omoi.worker.worker import Worker, WorkerSettings, default_work_root
 from shared.kernel import logs
 
 Exec = Annotated[
@@ -51,6 +48,8 @@ def worker(
     verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
 ) -> None:
     """Claim tasks and have a command do them, until SIGTERM."""
+    from omoi.worker.worker import Worker, WorkerSettings, default_work_root
+
     logs.configure("info" if verbose else "warning", json=False)
     name = agent or default_agent()
 
@@ -101,6 +100,8 @@ def run_(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the services' logs.")] = False,
 ) -> None:
     """Take a ticket through its workflow, from opening it to DONE; starts what is not running."""
+    from omoi.running import Plan, run_ticket
+
     logs.configure("info" if verbose else "critical", json=False)
     opened = read_ticket(ticket, str(repo.resolve()))
     document = read_workflow(workflow) if workflow else None
@@ -128,6 +129,3 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(worker)
     app.command("run")(run_)
-
-
-__all__ = ["OPERATOR_NAME", "asyncio", "register"]

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from omoi.worker.worktree import Worktree
+from omoi.worker.worktree import Worktree, stage
 
 _STATUS = {"A": "added", "M": "modified", "D": "deleted", "T": "type_changed"}
 
@@ -35,7 +35,7 @@ class Change:
 
 async def changes_of(tree: Worktree) -> list[Change]:
     """What the agent changed, committed or not, new files included and ignored ones left out, by path."""
-    await tree.git("add", "--all")
+    await stage(tree)
     against = ("--cached", "--no-renames", "--no-ext-diff", "--no-textconv", "-z", tree.base)
     named = (await tree.git("diff", "--name-status", *against)).split("\0")
     status = dict(zip(named[1::2], named[::2], strict=False))

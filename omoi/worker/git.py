@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from omoi.worker.uninterrupted import to_the_end
+from omoi.worker.uninterrupted import begun, to_the_end
 
 _STOP_GRACE_SECONDS = 5
 
@@ -59,7 +59,7 @@ async def git(
     timeout_seconds: float = 120,
 ) -> str:
     """Answer what git printed (paths that are no UTF-8 as surrogates). Raises GitFailed."""
-    process = await asyncio.create_subprocess_exec(
+    starting = asyncio.create_subprocess_exec(
         "git",
         *(part for setting in _SETTINGS for part in ("-c", setting)),
         *arguments,
@@ -72,6 +72,7 @@ async def git(
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C at the worker's terminal must not hit git in the middle of a merge
     )
+    process = await begun(starting, _stop)
     try:
         async with asyncio.timeout(timeout_seconds):
             out, err = await process.communicate(None if stdin is None else os.fsencode(stdin))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from omoi.worker.uninterrupted import to_the_end
+from omoi.worker.uninterrupted import begun, to_the_end
 
 MARK = "OMOI_WORKTREE"
 
@@ -77,11 +77,12 @@ async def run(
     began = time.monotonic()
     log = _Log(command.log)
     source, sink = os.pipe()
+    starting = asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", command.line, cwd=command.cwd, env=command.env,
+        stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
+    )  # fmt: skip
     try:
-        process = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", command.line, cwd=command.cwd, env=command.env,
-            stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
-        )  # fmt: skip
+        process = await begun(starting, lambda process: _end(process, command, grace_seconds))
     except BaseException:
         os.close(source)
         raise
@@ -91,7 +92,8 @@ async def run(
     try:
         outcome = await _outcome(process, cancel, timeout_seconds)
     finally:
-        await to_the_end(_end(process, command, copying, grace_seconds))
+        await to_the_end(_end(process, command, grace_seconds))
+        await to_the_end(_finish(copying))
     if copying.done() and not copying.cancelled():
         copying.result()  # a log that could not be written is the attempt's failure, not a silent gap
     return Run(outcome, log.tail(), time.monotonic() - began)
@@ -116,13 +118,14 @@ async def _outcome(
         cancelled.cancel()
 
 
-async def _end(
-    process: asyncio.subprocess.Process, command: Command, copying: asyncio.Task[None], grace_seconds: float
-) -> None:
+async def _end(process: asyncio.subprocess.Process, command: Command, grace_seconds: float) -> None:
     mark = command.env[MARK]
     if not await _signalled(process.pid, mark, signal.SIGTERM, grace_seconds):
         await _signalled(process.pid, mark, signal.SIGKILL, _KILL_PATIENCE_SECONDS)
     await process.wait()
+
+
+async def _finish(copying: asyncio.Task[None]) -> None:
     await asyncio.wait([copying], timeout=_KILL_PATIENCE_SECONDS)
     copying.cancel()
     await asyncio.gather(copying, return_exceptions=True)

@@ -1,7 +1,7 @@
 """Finish what must not stop half-way."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,3 +19,22 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     if cancellation is not None:
         raise cancellation from task.exception()
     return task.result()
+
+
+async def begun(starting: Coroutine[Any, Any, T], undo: Callable[[T], Coroutine[Any, Any, None]]) -> T:
+    """The result of `starting`; if the caller is cancelled meanwhile, it still starts, and is then undone.
+
+    asyncio would kill a process that is just starting, with SIGKILL and without its children.
+    """
+    task = asyncio.create_task(starting)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await to_the_end(_undone(task, undo))
+        raise
+
+
+async def _undone(task: asyncio.Task[T], undo: Callable[[T], Coroutine[Any, Any, None]]) -> None:
+    await asyncio.wait([task])
+    if task.exception() is None:
+        await undo(task.result())

@@ -77,7 +77,7 @@ class Worktree:
 
     async def git(self, *arguments: str, **options: Any) -> str:
         """Run git in the worktree, even if the agent damaged its `.git` file. Raises GitFailed."""
-        env = {"GIT_DIR": str(self._git_dir()), "GIT_WORK_TREE": str(self.path)}
+        env = {"GIT_DIR": str(self.git_dir()), "GIT_WORK_TREE": str(self.path)}
         return await git(*arguments, cwd=self.path, env=env | identity(self.assignment.agent_id), **options)
 
     async def head(self) -> str:
@@ -91,8 +91,8 @@ class Worktree:
         line = " ".join(subject.split())[:_SUBJECT_LENGTH]
         return f"{line}\n\n" + "".join(f"Omoi-{name}: {value}\n" for name, value in trailers.items())
 
-    def _git_dir(self) -> Path:
-        """Git's own folder for this worktree: the one whose `gitdir` note points here."""
+    def git_dir(self) -> Path:
+        """Git's own folder for this worktree: the one whose note points here. Raises RepositoryProblem."""
         for note in self.repository.common_dir.glob("worktrees/*/gitdir"):
             if read_note(note) == str(self.path / ".git"):
                 return note.parent
@@ -122,11 +122,22 @@ async def checked_out(
 
 async def commit(tree: Worktree) -> str:
     """Commit whatever the agent left uncommitted; answers the commit its work is at. Raises GitFailed."""
-    await tree.git("add", "--all")
+    await stage(tree)
     if await tree.git("status", "--porcelain", "--untracked-files=no"):
         message = tree.message(f"{tree.assignment.task_type}: {tree.assignment.title}")
         await tree.git("commit", "--quiet", "--cleanup=verbatim", "--file=-", stdin=message)
     return await tree.head()
+
+
+async def stage(tree: Worktree) -> None:
+    """Bring everything into the worktree's index, once no process of the agent is left. Raises GitFailed.
+
+    A lock that is still there was left by a git that was killed; nobody else uses this worktree and branch.
+    """
+    refs = tree.repository.common_dir / "refs/heads"
+    for lock in (*tree.git_dir().glob("*.lock"), refs / f"{tree.branch}.lock"):
+        lock.unlink(missing_ok=True)
+    await tree.git("add", "--all")
 
 
 async def prune(work_root: Path) -> list[str]:
