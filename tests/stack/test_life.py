@@ -49,7 +49,7 @@ async def test_stopping_twice_is_stopping_once(home: Path) -> None:
 
 
 async def test_two_homes_run_side_by_side(home: Path) -> None:
-    async with await Stack.start(home / "one") as one, await Stack.start(home / "two") as two:
+    async with await Stack.start(home) as one, await Stack.start(home / "another") as two:
         await ask(one, "CREATE TABLE only_in_one ()")
         assert await ask(two, "SELECT to_regclass('only_in_one')") is None
         assert one.nats_url() != two.nats_url()
