@@ -34,8 +34,11 @@ TRANSIENT = (
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.exceptions.InsufficientResourcesError,
     asyncpg.exceptions.TransactionRollbackError,
+    asyncpg.exceptions.LockNotAvailableError,
+    asyncpg.exceptions.ReadOnlySQLTransactionError,
     asyncpg.exceptions.InternalClientError,
 )
+SHUTTING_DOWN = "The service is shutting down."
 
 Find = Callable[[Lookup[Any]], Awaitable[Any]]
 
@@ -55,11 +58,16 @@ class Batcher:
         self._queue: asyncio.Queue[Envelope] = asyncio.Queue(QUEUE_CAP)
         self._cache: OrderedDict[str, Held] = OrderedDict()
         self._waiting: dict[Envelope, asyncio.TimerHandle] = {}
+        self._names = {command.wire_name() for command in store.service.obeys}
         self._idle = asyncio.Event()
         self._idle.set()
+        self._unanswered = 0
+        self._changes = 0
+        self._draining = False
 
     async def submit(self, envelope: Envelope) -> None:
         """Queue a command; its `answer` is called once it has an outcome. Waits while the queue is full."""
+        self._unanswered += 1
         self._idle.clear()
         await self._queue.put(envelope)
 
@@ -70,19 +78,20 @@ class Batcher:
             while len(batch) < BATCH_CAP and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             await self._serve(batch)
-            if self._queue.empty():
-                self._idle.set()
 
     async def drained(self) -> None:
-        """Wait until every queued command is answered; those waiting for a change are sent away first."""
-        for envelope, handle in list(self._waiting.items()):
+        """Wait until every command is answered; those that wait for a change are sent away, now and later."""
+        self._draining = True
+        waiting = list(self._waiting)
+        for handle in self._waiting.values():
             handle.cancel()
-            del self._waiting[envelope]
-            await self._answer([(envelope, Deferred("The service is shutting down."))])
+        self._waiting.clear()
+        await self._answer([(envelope, Deferred(SHUTTING_DOWN)) for envelope in waiting])
         await self._idle.wait()
 
     def stir(self) -> None:
         """Something changed: let the waiting commands be decided again."""
+        self._changes += 1
         for envelope, handle in list(self._waiting.items()):
             handle.cancel()
             self._requeue(envelope)
@@ -106,31 +115,44 @@ class Batcher:
 
     async def _answer(self, outcomes: Sequence[tuple[Envelope, Outcome]]) -> None:
         for envelope, outcome in outcomes:
-            self._metrics.command(self._store.service.name, envelope.name, outcome)
+            self._metrics.command(self._store.service.name, self._label(envelope), outcome)
             try:
                 await envelope.answer(outcome)
             except Exception:  # one sender that cannot be reached must not silence the others
                 log.exception("answer_not_sent", command_id=envelope.id, command=envelope.name)
+            self._unanswered -= 1
+        if not self._unanswered:
+            self._idle.set()
+
+    def _label(self, envelope: Envelope) -> str:
+        """A sender may call a command what it likes; metrics may not grow with that."""
+        return envelope.name if envelope.name in self._names else "unknown"
 
     async def _process(self, envelopes: list[Envelope]) -> list[tuple[Envelope, Outcome]]:
         """Outcomes of the commands; on an error that is not the database's absence the batch is halved."""
         for seconds in (*RETRY_SECONDS, None):
             try:
                 return await self._commit(envelopes)
+            except ValueError as error:  # asyncpg's InterfaceError for a value it cannot send is one, too
+                return await self._halve(envelopes, error)
             except TRANSIENT as error:
                 self._cache.clear()
                 if seconds is None:
                     return [(e, Deferred("The database is away.")) for e in envelopes]
                 log.warning("database_away", error=repr(error), retry_seconds=seconds)
                 await asyncio.sleep(seconds)
-            except Exception as error:
-                self._cache.clear()
-                if len(envelopes) == 1:
-                    log.exception("command_broke", command=envelopes[0].name, command_id=envelopes[0].id)
-                    return [(envelopes[0], Broke(error))]
-                middle = len(envelopes) // 2
-                return await self._process(envelopes[:middle]) + await self._process(envelopes[middle:])
+            except Exception as error:  # noqa: BLE001 - whoever caused it is found and told
+                return await self._halve(envelopes, error)
         raise AssertionError("the last round returns")
+
+    async def _halve(self, envelopes: list[Envelope], error: Exception) -> list[tuple[Envelope, Outcome]]:
+        """Narrow a batch that cannot be committed down to the culprit."""
+        self._cache.clear()
+        if len(envelopes) == 1:
+            log.error("command_broke", command=envelopes[0].name, command_id=envelopes[0].id, exc_info=error)
+            return [(envelopes[0], Broke(error))]
+        middle = len(envelopes) // 2
+        return await self._process(envelopes[:middle]) + await self._process(envelopes[middle:])
 
     async def _commit(self, envelopes: list[Envelope]) -> list[tuple[Envelope, Outcome]]:
         settled = await self._answered_before(envelopes)
@@ -139,10 +161,11 @@ class Batcher:
         for _ in range(CONFLICT_ROUNDS):
             if not pending:
                 return settled
+            changes = self._changes
             draft = await self._decide(pending)
             moved = await self._append(draft)
             if moved is None:
-                self._keep(draft)
+                self._keep(draft, changes)
                 return settled + draft.outcomes
             self._metrics.conflicts.labels(self._store.service.name).inc()
             for stream in moved.streams:
@@ -205,14 +228,19 @@ class Batcher:
             if isinstance(outcome, Answered) and outcome.answer["ok"]:
                 number_events(outcome.answer, first + draft.offsets[envelope.id])
 
-    def _keep(self, draft: Draft) -> None:
+    def _keep(self, draft: Draft, changes: int) -> None:
         for stream, held in draft.batch.streams.items():
             self._cache[stream] = held
             self._cache.move_to_end(stream)
         while len(self._cache) > CACHED_STREAMS:
             self._cache.popitem(last=False)
         for envelope, until in draft.waiting:
-            self._wait(envelope, until)
+            if self._draining:
+                draft.outcomes.append((envelope, Deferred(SHUTTING_DOWN)))
+            elif changes != self._changes:  # another replica's change came while this was decided without it
+                self._requeue(envelope)
+            else:
+                self._wait(envelope, until)
         if draft.batch.events:
             self._committed(len(draft.batch.events))
             self.stir()
@@ -224,7 +252,6 @@ class Batcher:
 
     def _requeue(self, envelope: Envelope) -> None:
         self._waiting.pop(envelope, None)
-        self._idle.clear()
         try:
             self._queue.put_nowait(envelope)
         except asyncio.QueueFull:

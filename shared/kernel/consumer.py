@@ -202,11 +202,11 @@ class Consumer:
         free = self._parking.split(events)
         try:
             await self._commit(events, free)
-        except AWAY:
+        except ValueError as error:  # asyncpg's InterfaceError for a value it cannot send is one, too
+            await self._isolate(events, error)
+        except (MarksMoved, *AWAY):
             raise
-        except MarksMoved:
-            raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the event that caused it is found and parked
             await self._isolate(events, error)
 
     async def _isolate(self, events: Sequence[Received], error: Exception) -> None:
@@ -261,7 +261,8 @@ class Consumer:
         ends = {event.source: event.position for event in events}
         moved = await connection.fetch(
             "INSERT INTO checkpoints AS c (consumer, source, position)"
-            " SELECT $1, n.source, n.position FROM unnest($2::text[], $3::bigint[], $4::bigint[]) AS n (source, position, old)"
+            " SELECT $1, n.source, n.position"
+            " FROM unnest($2::text[], $3::bigint[], $4::bigint[]) AS n (source, position, old)"
             " WHERE n.old = 0 OR EXISTS (SELECT FROM checkpoints x WHERE x.consumer = $1 AND x.source = n.source)"
             " ON CONFLICT (consumer, source) DO UPDATE SET position = excluded.position"
             " WHERE c.position = (SELECT o.old FROM unnest($2::text[], $4::bigint[]) AS o (source, old)"
@@ -284,12 +285,8 @@ class Consumer:
 
     async def _unpark(self) -> None:
         """Carry out what a person decided about parked keys."""
-        for key, drop_first in await self._parking.decided():
-            events = await self._parking.waiting(key)
-            if drop_first:
-                await self._parking.forget(events[:1])
-                events = events[1:]
-            for parked in events:
+        for key in await self._parking.due():
+            for parked in await self._parking.waiting(key):
                 if not await self._retry(parked):
                     break
         await self._parking.load()
@@ -300,15 +297,20 @@ class Consumer:
         try:
             await self._effect.prepare([event])
             async with self._pool.acquire() as connection, connection.transaction():
-                await self._effect.apply(connection, [event])
-                await connection.execute("DELETE FROM parked WHERE id = $1", number)
+                if await self._parking.taken(connection, number):
+                    await self._effect.apply(connection, [event])
+        except ValueError as error:
+            return await self._parked_again(number, event, error)
         except AWAY:
             raise
-        except Exception as error:
-            log.exception("parked_event_broke_again", consumer=self.name, event_id=event.id)
-            await self._parking.failed_again(number, error)
-            return False
+        except Exception as error:  # noqa: BLE001 - it stays parked, with its error
+            return await self._parked_again(number, event, error)
         return True
+
+    async def _parked_again(self, number: int, event: Received, error: Exception) -> bool:
+        log.error("parked_event_broke_again", consumer=self.name, event_id=event.id, exc_info=error)
+        await self._parking.failed_again(number, event.key, error)
+        return False
 
     async def reached(self, marks: dict[str, int], seconds: float) -> bool:
         """Wait until every given source has been consumed up to its position; False when that takes longer.

@@ -1,6 +1,7 @@
 """The door: what comes in from the wire is read, checked and turned into an envelope, or refused in words."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -18,6 +19,15 @@ from shared.kernel.envelope import Envelope
 
 M = TypeVar("M", bound=BaseModel)
 ID_MAX = 256
+DEPTH_MAX = 100
+WRONG_MAX = 50
+"""Most fields a refusal names."""
+MARKS = (wire.CE_ID, wire.CE_CORRELATION, wire.CE_CAUSATION)
+"""Headers that are kept as they come."""
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""https://www.w3.org/TR/trace-context: one that does not look so is to be ignored."""
+SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}|[0-9][eE]")
+"""What a value that cannot be kept is written with; most bodies have none of it and are not looked through."""
 
 
 class MalformedMessage(Refused):
@@ -58,13 +68,15 @@ class Door:
         command: Command | None = None
         refusal: Refused | None = None
         try:
-            self._check_sender(address, command_id)
+            self.check_sender(address)
+            self._check_marks({**headers, wire.CE_ID: command_id})
             command = self._command(address, command_id, body)
         except Refused as refused:
             refusal = refused
         actor = address.actor or wire.ANONYMOUS
+        trace = headers.get(wire.TRACEPARENT, "")
         return Envelope(
-            id=command_id[:ID_MAX],
+            id=command_id if is_keepable(command_id) else derived_id(command_id),
             name=address.name,
             command=command,
             refusal=refusal,
@@ -72,19 +84,21 @@ class Door:
             authority=self.authority(actor),
             received_at=datetime.now(UTC),
             durable=subject.startswith("cmd."),
-            correlation=headers.get(wire.CE_CORRELATION),
-            causation=headers.get(wire.CE_CAUSATION),
-            traceparent=headers.get(wire.TRACEPARENT),
+            correlation=kept(headers, wire.CE_CORRELATION),
+            causation=kept(headers, wire.CE_CAUSATION),
+            traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
         )
 
     def authority(self, actor: str) -> Authority:
         """What an actor may do: as granted, else as a worker."""
         return self._grants.get(actor, Authority.WORKER)
 
-    def _check_sender(self, address: wire.Address, command_id: str) -> None:
+    def check_sender(self, address: wire.Address) -> None:
+        """Refuse a subject that names no actor of ours."""
         if address.extra or (address.actor is not None and not wire.KEY.match(address.actor)):
             raise InvalidCommand(
-                "The subject has tokens that no command has: it is cmd.SERVICE.COMMAND or cmd.SERVICE.COMMAND.ACTOR.",
+                "The subject has tokens that no command has: it is cmd.SERVICE.COMMAND or "
+                "cmd.SERVICE.COMMAND.ACTOR.",
                 fields={"subject": "an actor is one token of letters, digits, - and _, at most 64"},
             )
         if address.actor is None and not self._allow_anonymous:
@@ -92,10 +106,14 @@ class Door:
                 f"This system takes no anonymous commands: end the subject with your name, as in "
                 f"ask.{address.service}.{address.name}.YOUR_NAME."
             )
-        if len(command_id) > ID_MAX:
+
+    def _check_marks(self, headers: Mapping[str, str]) -> None:
+        wrong = [name for name in MARKS if name in headers and not is_keepable(headers[name])]
+        if wrong:
             raise InvalidCommand(
-                f"The command's id has {len(command_id)} characters; at most {ID_MAX} can be kept.",
-                fields={wire.CE_ID: f"at most {ID_MAX} characters"},
+                f"The header {' and the header '.join(wrong)} cannot be kept: at most {ID_MAX} characters, "
+                "and only such as can be printed.",
+                fields={name: f"at most {ID_MAX} printable characters" for name in wrong},
             )
 
     def _command(self, address: wire.Address, command_id: str, body: bytes) -> Command:
@@ -109,6 +127,17 @@ class Door:
         if contract.creates and fields.get(contract.creates) is None:
             fields[contract.creates] = derived_id(command_id)
         return validated(contract, fields)
+
+
+def is_keepable(mark: str) -> bool:
+    """Whether an id that came in a header can be stored and sent on."""
+    return len(mark) <= ID_MAX and mark.isprintable()
+
+
+def kept(headers: Mapping[str, str], name: str) -> str | None:
+    """A header's value; None when there is none, or none that could be kept, which the refusal then says."""
+    value = headers.get(name)
+    return value if value is not None and is_keepable(value) else None
 
 
 def unknown(service: str, kind: str, name: str, known: list[str]) -> str:
@@ -130,12 +159,29 @@ def read_object(body: bytes) -> dict[str, Any]:
         ) from error
     if not isinstance(fields, dict):
         raise MalformedMessage(f"The body is a JSON {type(fields).__name__}; a JSON object is needed.")
-    if b"\\u0000" in body:
-        raise InvalidCommand(
-            "The body holds a NUL character (\\u0000), which Postgres cannot store. Leave it out.",
-            fields={"*": "no NUL characters"},
-        )
+    if SUSPICIOUS.search(body) or body.count(b"{") + body.count(b"[") > DEPTH_MAX:
+        for path, wrong in unkeepable(fields):
+            raise InvalidCommand(f"{path}: {wrong}", fields={path: wrong})
     return fields
+
+
+def unkeepable(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where a body holds what can be read but not stored, and what is wrong with it."""
+    pending: list[tuple[tuple[str, ...], Any]] = [((), fields)]
+    while pending:
+        path, value = pending.pop()
+        if len(path) > DEPTH_MAX:
+            yield ".".join(path[:3]), f"nested deeper than {DEPTH_MAX}"
+            return
+        if isinstance(value, dict):
+            pending += (((*path, key), inner) for key, inner in value.items())
+            pending += (((*path, "(key)"), key) for key in value)
+        elif isinstance(value, list):
+            pending += (((*path, str(index)), inner) for index, inner in enumerate(value))
+        elif isinstance(value, str) and "\0" in value:
+            yield ".".join(path), "holds a NUL character (\\u0000), which Postgres cannot store; leave it out"
+        elif isinstance(value, int | float) and not -(2**63) <= value < 2**63:
+            yield ".".join(path), "a number beyond 64 bits"
 
 
 def validated(contract: type[M], fields: dict[str, Any]) -> M:
@@ -143,7 +189,10 @@ def validated(contract: type[M], fields: dict[str, Any]) -> M:
     try:
         return contract.model_validate(fields)
     except ValidationError as error:
-        wrong = {".".join(str(part) for part in e["loc"]) or "*": e["msg"] for e in error.errors()}
+        wrong = {
+            ".".join(str(part) for part in e["loc"])[:ID_MAX] or "*": e["msg"][:ID_MAX]
+            for e in error.errors(include_url=False, include_input=False)[:WRONG_MAX]
+        }
         known = ", ".join(contract.model_fields) or "none"
         first = "; ".join(f"{path}: {message}" for path, message in list(wrong.items())[:5])
         raise InvalidCommand(f"{first}. The fields are: {known}.", fields=wrong) from error

@@ -29,7 +29,7 @@ from shared.kernel.decider import (
 )
 from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome, refusal_answer
 from shared.kernel.store import Batch, Held, Store
-from shared.kernel.wire import KEY
+from shared.kernel.wire import KEY, MAX_EVENT_BYTES
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -86,8 +86,12 @@ class Effects:
 
     states: dict[str, Held] = field(default_factory=dict)
     events: list[tuple[str, int, Event]] = field(default_factory=list)
-    timers: dict[str, Timer | None] = field(default_factory=dict)
+    timers: dict[str, tuple[datetime, str, str] | None] = field(default_factory=dict)
     result: dict[str, Any] = field(default_factory=dict)
+    answer: dict[str, Any] = field(default_factory=dict)
+    stored: str = ""
+    """The answer as it is kept."""
+    rows: list[tuple[str, int, str, str, int, str, str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -124,11 +128,11 @@ class Draft:
             self.outcomes.append((envelope, Dropped()))
             return
         try:
-            effects = self._effects(self._facts(envelope))
+            effects = self._accepted(envelope, self._facts(envelope))
         except Missing:
             raise
         except Refused as refused:
-            self._refuse(envelope, refused)
+            self._take(envelope, self._refused(envelope, refused))
         except Waiting as waiting:
             self.waiting.append((envelope, waiting.until))
         except Unavailable as unavailable:
@@ -137,7 +141,7 @@ class Draft:
             log.exception("command_broke", command=envelope.name, command_id=envelope.id)
             self.outcomes.append((envelope, Broke(error)))
         else:
-            self._accept(envelope, effects)
+            self._take(envelope, effects)
 
     def _facts(self, envelope: Envelope) -> Facts:
         if envelope.refusal is not None:
@@ -164,7 +168,7 @@ class Draft:
                 case Event():
                     self._evolve(effects, fact)
                 case Timer():
-                    effects.timers[fact.key] = fact
+                    effects.timers[fact.key] = _timer_row(fact)
                 case CancelTimer():
                     effects.timers[fact.key] = None
                 case Result():
@@ -178,8 +182,9 @@ class Draft:
         effects.states[stream] = Held(held.version + 1, aggregate.evolve(held.state, event))
         effects.events.append((stream, held.version + 1, event))
 
-    def _accept(self, envelope: Envelope, effects: Effects) -> None:
-        answer = {
+    def _accepted(self, envelope: Envelope, facts: Facts) -> Effects:
+        effects = self._effects(facts)
+        effects.answer = {
             "ok": True,
             "command_id": envelope.id,
             "result": effects.result,
@@ -188,16 +193,13 @@ class Draft:
                 for stream, version, event in effects.events
             ],
         }
-        self._record(envelope, answer)
-        self._write(envelope, effects.events)
-        self.desk.decided.update(effects.states)
-        self.batch.streams.update(effects.states)
-        self.batch.timers.update({key: _timer_row(timer) for key, timer in effects.timers.items()})
+        return self._written(envelope, effects)
 
-    def _refuse(self, envelope: Envelope, refused: Refused) -> None:
-        self._record(envelope, refusal_answer(envelope.id, refused))
+    def _refused(self, envelope: Envelope, refused: Refused) -> Effects:
+        effects = Effects(answer=refusal_answer(envelope.id, refused))
         if envelope.durable:
-            self._write(envelope, [(f"command-{envelope.id}", 1, self._refusal_event(envelope, refused))])
+            effects.events = [(f"command-{envelope.id}", 1, self._refusal_event(envelope, refused))]
+        return self._written(envelope, effects)
 
     def _refusal_event(self, envelope: Envelope, refused: Refused) -> CommandRefused:
         return CommandRefused(
@@ -211,17 +213,8 @@ class Draft:
             details=refused.details,
         )
 
-    def _record(self, envelope: Envelope, answer: dict[str, Any]) -> None:
-        stored = dumps(answer)
-        self.offsets[envelope.id] = len(self.batch.events)
-        self.batch.commands.append((envelope.id, stored, len(self.batch.events)))
-        if envelope.timer:
-            self.batch.fired.append(envelope.timer)
-        for stream in self.desk.consulted:
-            self.batch.reads.setdefault(stream, self.desk.loaded_version(stream))
-        self.outcomes.append((envelope, Answered(answer)))
-
-    def _write(self, envelope: Envelope, events: list[tuple[str, int, Event]]) -> None:
+    def _written(self, envelope: Envelope, effects: Effects) -> Effects:
+        """All that is stored, as text; whatever cannot be written breaks here, before the batch has any of it."""
         meta = dumps(
             {
                 "command_id": envelope.id,
@@ -232,15 +225,38 @@ class Draft:
                 "traceparent": envelope.traceparent,
             }
         )
-        for stream, version, event in events:
-            row = (
+        effects.stored = dumps(effects.answer)
+        effects.rows = [
+            (
+                stream,
+                version,
+                str(uuid7()),
                 event.wire_name(),
                 event.schema_number(),
                 event.subject_key(),
-                event.model_dump_json(),
+                _event_json(event),
                 meta,
             )
-            self.batch.events.append((stream, version, str(uuid7()), *row))
+            for stream, version, event in effects.events
+        ]
+        return effects
+
+    def _take(self, envelope: Envelope, effects: Effects) -> None:
+        self.offsets[envelope.id] = len(self.batch.events)
+        self.batch.commands.append((envelope.id, effects.stored, len(self.batch.events)))
+        self.batch.events += effects.rows
+        if envelope.timer:
+            self.batch.fired.append(envelope.timer)
+        for stream in self.desk.consulted:
+            self.batch.reads.setdefault(stream, self.desk.loaded_version(stream))
+        self.desk.decided.update(effects.states)
+        self.batch.streams.update(effects.states)
+        self.batch.timers.update(effects.timers)
+        self.outcomes.append((envelope, Answered(effects.answer)))
+
+
+class EventTooLarge(Refused):
+    """An event would not fit into a message."""
 
 
 def subject_of(envelope: Envelope) -> str:
@@ -277,5 +293,16 @@ def _jsonable(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-def _timer_row(timer: Timer | None) -> tuple[datetime, str, str] | None:
-    return (timer.due_at, timer.command.wire_name(), timer.command.model_dump_json()) if timer else None
+def _event_json(event: Event) -> str:
+    written = event.model_dump_json()
+    if len(written.encode()) > MAX_EVENT_BYTES:
+        raise EventTooLarge(
+            f"The event {event.wire_name()} would have {len(written.encode())} bytes; at most {MAX_EVENT_BYTES} "
+            "can be announced. Send less at once.",
+            limit_bytes=MAX_EVENT_BYTES,
+        )
+    return written
+
+
+def _timer_row(timer: Timer) -> tuple[datetime, str, str]:
+    return (timer.due_at, timer.command.wire_name(), timer.command.model_dump_json())

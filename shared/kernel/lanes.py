@@ -1,6 +1,7 @@
 """How commands come in: the asked lane over FastStream, the durable lane from the work queue."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC
 from time import monotonic
@@ -29,7 +30,9 @@ ATTEMPTS = 5
 RETRY_SECONDS = 1.0
 DELAY_CAP_SECONDS = 60.0
 RESERVED = ("cmd.", "ask.", "qry.", "evt.", "dead.", "wake.", "$")
-"""Subjects a reply may not go to: a sender could forge events with them."""
+"""Subjects an answer may not go to: a sender could forge events with them."""
+SUBJECT = re.compile(r"[!-)+-\-/-=?-~]+(\.[!-)+-\-/-=?-~]+)*")
+"""Tokens of printable characters without wildcards."""
 
 DeadLetter = Callable[[Envelope, Msg, Exception], Awaitable[None]]
 
@@ -48,8 +51,7 @@ class AskedLane:
         reply = message.reply
 
         async def answer(outcome: Outcome) -> None:
-            if reply:
-                await self._client.publish(reply, dumps(answer_of(envelope.id, outcome)).encode())
+            await reply_to(self._client, reply, answer_of(envelope.id, outcome))
 
         envelope.answer = answer
         await self._batcher.submit(envelope)
@@ -126,17 +128,25 @@ class DurableLane:
                 del self._broken[envelope.id]
             case Answered() | Dropped():
                 pass
-        await self._reply(envelope, message, outcome)
+        reply = (message.headers or {}).get(wire.REPLY_TO, "")
+        await reply_to(self._client, reply, answer_of(envelope.id, outcome))
         await message.ack()
 
-    async def _reply(self, envelope: Envelope, message: Msg, outcome: Outcome) -> None:
-        reply_to = (message.headers or {}).get(wire.REPLY_TO)
-        if not reply_to:
-            return
-        if reply_to.startswith(RESERVED) or any(mark in reply_to for mark in "*> \t"):
-            log.warning("reply_to_refused", command_id=envelope.id, reply_to=reply_to)
-            return
-        await self._client.publish(reply_to, dumps(answer_of(envelope.id, outcome)).encode())
+
+async def reply_to(client: Client, subject: str, answer: dict[str, Any]) -> None:
+    """Send an answer where the sender waits for it, unless it could be taken for something else there.
+
+    The sender names the subject and the service has rights of its own: it must not lend them.
+    """
+    if not subject:
+        return
+    if subject.startswith(RESERVED) or not SUBJECT.fullmatch(subject):
+        log.warning("reply_refused", subject=subject)
+        return
+    body = dumps(answer).encode()
+    if len(body) > client.max_payload:
+        body = dumps(failure("answer_too_large", f"The answer has {len(body)} bytes. Ask for less.")).encode()
+    await client.publish(subject, body)
 
 
 def id_in_stream(message: Msg) -> str:
@@ -196,5 +206,4 @@ class Queries:
         except Exception as error:
             log.exception("query_broke", subject=message.subject)
             answer = failure("internal_error", f"A fault of OmoiOS, not of yours: {type(error).__name__}.")
-        if message.reply:
-            await self._client.publish(message.reply, dumps(answer).encode())
+        await reply_to(self._client, message.reply, answer)

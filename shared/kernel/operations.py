@@ -1,12 +1,13 @@
 """What every service answers beside its own domain: its log, its place in it, its health, its dead letters."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Annotated, Any
 
 import orjson
+from pydantic import Field
 
-from shared.contracts.messages import Authority, Query
+from shared.contracts.messages import Authority, Contract, Query
 from shared.kernel import wire
 from shared.kernel.decider import NotAuthorised, Refused, Unavailable
 from shared.kernel.declaration import Service
@@ -22,6 +23,29 @@ POSITION_WAIT_SECONDS = 5.0
 
 class DeadLetterNotFound(Refused):
     """There is no dead letter of that number."""
+
+
+Number = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class EventsPage(Contract):
+    """Which part of the log is wanted."""
+
+    first: Number = Field(1, alias="from")
+    last: Number = Field(2**62, alias="to")
+    limit: int = Field(500, ge=1, le=1000)
+
+
+class DeadLetters(Contract):
+    """One dead letter, or all of them."""
+
+    id: Number | None = None
+
+
+class DeadLetter(Contract):
+    """The dead letter that somebody decides about."""
+
+    id: Number
 
 
 Reached = Callable[[dict[str, int], float], Awaitable[bool]]
@@ -70,20 +94,14 @@ class Operations:
         wanted = {query.position_of or self._service.name: marks} if isinstance(marks, int) else dict(marks)
         if not await self._reached(wanted, POSITION_WAIT_SECONDS):
             raise Unavailable(
-                f"{self._service.name} has not seen {wanted} within {POSITION_WAIT_SECONDS:g} s. Ask again in a moment."
+                f"{self._service.name} has not seen {wanted} within {POSITION_WAIT_SECONDS:g} s. "
+                "Ask again in a moment."
             )
 
     async def _events(self, fields: dict[str, Any]) -> dict[str, Any]:
-        first, last = int(fields.get("from", 1)), int(fields.get("to", 2**62))
-        rows = await self._store.events_between(first, last, min(int(fields.get("limit", 500)), 1000))
-        events: list[dict[str, Any]] = []
-        size = 0
-        for row in rows:
-            event = from_row(self._service.name, row).as_json()
-            size += len(orjson.dumps(event))
-            if events and size > PAGE_BYTES:
-                break
-            events.append(event)
+        page = validated(EventsPage, fields)
+        rows = await self._store.events_between(page.first, page.last, page.limit)
+        events = page_of(from_row(self._service.name, row).as_json() for row in rows)
         return {"events": events, "head": await self._store.head()}
 
     async def _position(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -97,13 +115,14 @@ class Operations:
 
     async def _dead(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Parked messages, the culprits with their error, the others waiting behind them."""
+        wanted = validated(DeadLetters, fields)
         async with self._store.pool.acquire() as connection:
             rows = await connection.fetch(
                 "SELECT id, consumer, key, source, position, error, attempts, wish, parked_at, message FROM parked"
                 " WHERE $1::bigint IS NULL OR id = $1 ORDER BY id LIMIT 1000",
-                fields.get("id"),
+                wanted.id,
             )
-        return {"dead": [dict(row) | {"parked_at": row["parked_at"].isoformat()} for row in rows]}
+        return {"dead": page_of(dict(row) | {"parked_at": row["parked_at"].isoformat()} for row in rows)}
 
     async def decide_dead(self, wish: str, authority: Authority, fields: dict[str, Any]) -> dict[str, Any]:
         """Have a parked key retried, or its first message dropped and the rest retried."""
@@ -111,15 +130,29 @@ class Operations:
             raise NotAuthorised(
                 "Retrying and dropping dead letters needs MONITOR authority.", required="MONITOR"
             )
+        letter = validated(DeadLetter, fields)
         async with self._store.pool.acquire() as connection:
             row = await connection.fetchrow(
-                "UPDATE parked SET wish = $2 WHERE id = $1 RETURNING consumer, key", fields.get("id"), wish
+                "UPDATE parked SET wish = $2 WHERE id = $1 RETURNING consumer, key", letter.id, wish
             )
         if row is None:
             raise DeadLetterNotFound(
-                f"{self._service.name} has no dead letter {fields.get('id')}. `omoi dead list` shows those there are."
+                f"{self._service.name} has no dead letter {letter.id}. "
+                "`omoi dead list` shows those there are."
             )
         return {"consumer": row["consumer"], "key": row["key"]}
+
+
+def page_of(items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first of the items, as many as one message can carry, at least one."""
+    page: list[dict[str, Any]] = []
+    size = 0
+    for item in items:
+        size += len(orjson.dumps(item))
+        if page and size > PAGE_BYTES:
+            break
+        page.append(item)
+    return page
 
 
 async def reached_log(store: Store, marks: dict[str, int], seconds: float) -> bool:

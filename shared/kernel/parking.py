@@ -32,6 +32,7 @@ class Parking:
                 "SELECT key, count(*) AS n FROM parked WHERE consumer = $1 GROUP BY key", self._consumer
             )
         self._keys = {row["key"] for row in rows}
+        self._entering = set()  # of a transaction that did not come through
         self.count = sum(row["n"] for row in rows)
 
     def wished(self) -> bool:
@@ -95,15 +96,21 @@ class Parking:
         self._keys |= self._entering
         self._entering = set()
 
-    async def decided(self) -> list[tuple[str, bool]]:
-        """Keys a person wants retried, and whether their first message shall be dropped before."""
+    async def due(self) -> list[str]:
+        """Drop what a person wants dropped; returns the keys to be gone through again.
+
+        Those a person wants retried, and those whose culprit is gone: what waits has no error of its own.
+        """
         async with self._pool.acquire() as connection:
+            await connection.execute(
+                "DELETE FROM parked WHERE consumer = $1 AND wish = 'drop'", self._consumer
+            )
             rows = await connection.fetch(
-                "UPDATE parked SET wish = NULL FROM (SELECT id, wish FROM parked WHERE consumer = $1"
-                " AND wish IS NOT NULL FOR UPDATE) AS w WHERE parked.id = w.id RETURNING parked.key, w.wish",
+                "SELECT key FROM parked WHERE consumer = $1 GROUP BY key"
+                " HAVING bool_or(wish = 'retry') OR (array_agg(error ORDER BY id))[1] = '' ORDER BY key",
                 self._consumer,
             )
-        return sorted({(row["key"], row["wish"] == "drop") for row in rows})
+        return [row["key"] for row in rows]
 
     async def waiting(self, key: str) -> list[tuple[int, Received]]:
         """The parked events of a key, in order."""
@@ -115,16 +122,17 @@ class Parking:
             )
         return [(row["id"], Received(**row["message"])) for row in rows]
 
-    async def forget(self, events: Sequence[tuple[int, Received]]) -> None:
-        """Drop parked events for good."""
-        async with self._pool.acquire() as connection:
-            await connection.execute(
-                "DELETE FROM parked WHERE id = ANY ($1)", [number for number, _ in events]
-            )
+    async def taken(self, connection: Any, number: int) -> bool:
+        """Take a parked event out; False when another replica did."""
+        deleted: str = await connection.execute("DELETE FROM parked WHERE id = $1", number)
+        return deleted == "DELETE 1"
 
-    async def failed_again(self, number: int, error: Exception) -> None:
-        """Note another failure of a parked event."""
-        async with self._pool.acquire() as connection:
+    async def failed_again(self, number: int, key: str, error: Exception) -> None:
+        """Note another failure of a parked event; its key waits for another decision."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "UPDATE parked SET wish = NULL WHERE consumer = $1 AND key = $2", self._consumer, key
+            )
             await connection.execute(
                 "UPDATE parked SET error = $2, attempts = attempts + 1 WHERE id = $1", number, repr(error)
             )

@@ -1,6 +1,5 @@
 """Reactions: what a service hears becomes commands to itself, on the durable lane, with ids that repeat."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from shared.contracts.messages import Command
 from shared.kernel import wire
 from shared.kernel.declaration import Service
 from shared.kernel.draft import reaction_id
+from shared.kernel.publishing import Message, publish_all
 from shared.kernel.received import Received
 
 ACK_SECONDS = 10.0
@@ -25,13 +25,10 @@ class Reacting:
 
     async def prepare(self, events: Sequence[Received]) -> None:
         """Send the commands that the events ask for, and wait until the broker has them."""
-        sent = [
-            await self._send(event, *command)
-            for event in events
-            for command in enumerate(self.commands(event))
+        messages = [
+            self._message(event, *command) for event in events for command in enumerate(self.commands(event))
         ]
-        async with asyncio.timeout(ACK_SECONDS):
-            await asyncio.gather(*sent)
+        await publish_all(self._js, wire.COMMANDS_STREAM, messages, ACK_SECONDS + len(messages) / 200)
 
     async def apply(self, connection: Any, events: Sequence[Received]) -> None:
         """Nothing beside the marks."""
@@ -42,7 +39,7 @@ class Reacting:
         event = received.event() if reaction else None
         return reaction(event) if reaction and event is not None else ()
 
-    async def _send(self, event: Received, index: int, command: Command) -> "asyncio.Future[Any]":
+    def _message(self, event: Received, index: int, command: Command) -> Message:
         identity = reaction_id(event.id, self._service.name, index)
         headers = {
             wire.CE_ID: identity,
@@ -52,9 +49,8 @@ class Reacting:
         }
         if event.traceparent:
             headers[wire.TRACEPARENT] = event.traceparent
-        return await self._js.publish_async(
-            wire.command_subject("cmd", command.owner(), command.wire_name(), self._service.name),
-            command.model_dump_json(exclude_defaults=True).encode(),
-            stream=wire.COMMANDS_STREAM,
-            headers=headers,
-        )
+        body = command.model_dump_json(exclude_defaults=True).encode()
+        if len(body) > wire.MAX_BODY_BYTES:
+            raise ValueError(f"{command.wire_name()} would have {len(body)} bytes; no message can carry it")
+        subject = wire.command_subject("cmd", command.owner(), command.wire_name(), self._service.name)
+        return subject, body, headers

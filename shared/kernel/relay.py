@@ -18,6 +18,7 @@ from nats.js.api import PubAck
 from shared.kernel import wire
 from shared.kernel.leases import Leases
 from shared.kernel.metrics import Metrics
+from shared.kernel.publishing import publish_all
 from shared.kernel.store import Store
 
 log = structlog.get_logger()
@@ -124,7 +125,6 @@ class Relay:
                 await self._wait(str(rewound))
             except BROKER_AWAY as error:
                 await self._wait(f"the relay cannot publish: {error!r}")
-                await self._mend(error)
             except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 await self._wait(f"the relay cannot read the log: {error!r}")
 
@@ -133,13 +133,6 @@ class Relay:
         log.warning("relay_waits", service=self._service, reason=reason)
         self._cursor = None
         await asyncio.sleep(POLL_SECONDS)
-
-    async def _mend(self, error: Exception) -> None:
-        if isinstance(error, nats.js.errors.NotFoundError | nats.js.errors.NoStreamResponseError):
-            try:
-                await self._provision()
-            except BROKER_AWAY as away:
-                log.warning("streams_not_made", service=self._service, error=repr(away))
 
     async def _round(self) -> None:
         if self._cursor is None or monotonic() - self._checked > CHECK_SECONDS:
@@ -169,17 +162,15 @@ class Relay:
         return True
 
     async def _publish(self, rows: Sequence[Any]) -> list[PubAck]:
-        futures = [
-            await self._js.publish_async(
+        messages = (
+            (
                 wire.event_subject(row["type"], row["key"]),
                 orjson.dumps(row["data"]),
-                stream=wire.EVENTS_STREAM,
-                headers=event_headers(self._service, row) | {wire.MSG_ID: f"{row['id']}{self._salt}"},
+                event_headers(self._service, row) | {wire.MSG_ID: f"{row['id']}{self._salt}"},
             )
             for row in rows
-        ]
-        async with asyncio.timeout(ACK_SECONDS + len(rows) / 200):
-            return list(await asyncio.gather(*futures))
+        )
+        return await publish_all(self._js, wire.EVENTS_STREAM, messages, ACK_SECONDS + len(rows) / 200)
 
     async def _advance(self, position: int) -> None:
         async with self._store.pool.acquire() as connection:
@@ -204,6 +195,7 @@ class Relay:
 
     async def _check(self) -> None:
         """Compare what the broker really holds with what was published, and go back to what it still has."""
+        await self._provision()
         cursor, sequence = await self._read_cursor()
         info = await self._js.stream_info(wire.EVENTS_STREAM)
         if self._cursor is None:
@@ -233,8 +225,8 @@ class Relay:
         held, head = await self._last_held(), await self._store.head()
         if held > head:
             raise StoreRewound(
-                f"the broker holds {self._service}'s event {held}, its database ends at {head}: the database was "
-                f"restored to the past. Purge the stream {wire.EVENTS_STREAM} to publish the log anew."
+                f"the broker holds {self._service}'s event {held}, its database ends at {head}: the database "
+                f"was restored to the past. Purge the stream {wire.EVENTS_STREAM} to publish the log anew."
             )
 
     async def _last_held(self) -> int:

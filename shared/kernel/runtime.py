@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import structlog
@@ -18,16 +19,17 @@ from shared.contracts.broker import BrokerRefilled
 from shared.contracts.messages import Authority, Event
 from shared.kernel import wire
 from shared.kernel.asyncapi import document
-from shared.kernel.batcher import Batcher
+from shared.kernel.batcher import TRANSIENT, Batcher
+from shared.kernel.connection import harden, watch
 from shared.kernel.consumer import Consumer
 from shared.kernel.database import open_pool
 from shared.kernel.decider import Lookup, Refused
 from shared.kernel.declaration import Service
 from shared.kernel.door import Door, read_object
 from shared.kernel.draft import derived_id, dumps
-from shared.kernel.envelope import Envelope, Outcome, answer_of, refusal_answer
+from shared.kernel.envelope import Envelope, Outcome, answer_of, refusal_answer, unavailable_answer
 from shared.kernel.journal import Journal
-from shared.kernel.lanes import AskedLane, DurableLane, Queries
+from shared.kernel.lanes import AskedLane, DurableLane, Queries, reply_to
 from shared.kernel.leases import LEASE_SECONDS, Leases
 from shared.kernel.metrics import Metrics
 from shared.kernel.operations import Operations, reached_log
@@ -69,6 +71,7 @@ class Runtime:
         self._died: dict[str, str] = {}
         self._started = False
         self._stopping = False
+        self._mark = uuid4().bytes
         self._leased_at = monotonic()
 
     async def __aenter__(self) -> "Runtime":
@@ -84,7 +87,7 @@ class Runtime:
         await self._check_schema()
         self._broker = self._make_broker()
         await self._broker.connect()
-        self._client: Client = self._broker.connection
+        self._client: Client = harden(self._broker.connection)
         await self._provision()
         self._assemble()
         self._spawn("batcher", self._batcher.run)
@@ -205,6 +208,7 @@ class Runtime:
             RELAY: self._relay.run,
             "timers": self._timers.run,
             "housekeeping": self._housekeeping,
+            "connection": lambda: watch(self._client),
         }
         if self.service.obeys:
             loops["durable"] = self._durable.run
@@ -229,16 +233,18 @@ class Runtime:
 
     async def _decide_dead(self, message: Msg) -> None:
         address = wire.address(message.subject)
-        authority = self._door.authority(address.actor or wire.ANONYMOUS)
         command_id = (message.headers or {}).get(wire.CE_ID, "")
         try:
+            self._door.check_sender(address)
+            authority = self._door.authority(address.actor or wire.ANONYMOUS)
             fields = read_object(message.data)
             result = await self._operations.decide_dead(DEAD_OPERATIONS[address.name], authority, fields)
             answer = {"ok": True, "command_id": command_id, "result": result, "events": []}
         except Refused as refused:
             answer = refusal_answer(command_id, refused)
-        if message.reply:
-            await self._client.publish(message.reply, dumps(answer).encode())
+        except TRANSIENT:
+            answer = unavailable_answer(command_id, "The database is away.")
+        await reply_to(self._client, message.reply, answer)
 
     def _spawn(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._tasks.append(asyncio.create_task(self._forever(name, run), name=name))
@@ -293,11 +299,12 @@ class Runtime:
 
     async def _ping(self) -> None:
         if self._client.is_connected:
-            await self._client.publish(wire.wake_subject(self.service.name), b"")
+            await self._client.publish(wire.wake_subject(self.service.name), self._mark)
 
-    async def _woken(self, _: Msg) -> None:
-        self._relay.wake()
-        self._batcher.stir()
+    async def _woken(self, message: Msg) -> None:
+        if message.data != self._mark:  # another replica's
+            self._relay.wake()
+            self._batcher.stir()
 
     async def _reached(self, marks: dict[str, int], seconds: float) -> bool:
         journal = next((consumer for consumer in self._consumers if consumer.name == JOURNAL), None)

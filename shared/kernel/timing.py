@@ -49,14 +49,23 @@ class Timers:
     async def _fire(self) -> int:
         async with self._store.pool.acquire() as connection:
             rows = await connection.fetch(
-                "UPDATE timers SET claimed_until = clock_timestamp() + $2 * interval '1 second' WHERE key IN ("
-                " SELECT key FROM timers WHERE due_at <= clock_timestamp() AND claimed_until < clock_timestamp()"
+                "UPDATE timers SET claimed_until = clock_timestamp() + $2 * interval '1 second'"
+                " WHERE key IN (SELECT key FROM timers"
+                " WHERE due_at <= clock_timestamp() AND claimed_until < clock_timestamp()"
                 " ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING key, due_at, command, body",
                 CHUNK,
                 CLAIM_SECONDS,
             )
         for row in sorted(rows, key=lambda row: row["due_at"]):
-            await self._submit(self._envelope(row))
+            try:
+                envelope = self._envelope(row)
+            except (
+                KeyError,
+                ValueError,
+            ):  # set by another version of the service; it must not hold up the rest
+                log.exception("timer_not_understood", service=self._store.service.name, key=row["key"])
+                continue
+            await self._submit(envelope)
         return len(rows)
 
     def _envelope(self, row: asyncpg.Record) -> Envelope:

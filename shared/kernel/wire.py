@@ -17,8 +17,10 @@ Lane = Literal["cmd", "ask"]
 Headers = Mapping[str, str]
 
 COMMANDS_STREAM, EVENTS_STREAM, DEAD_STREAM = "COMMANDS", "EVENTS", "DEAD"
-MAX_BODY_BYTES = 1024 * 1024
-"""The broker refuses larger messages itself (`max_payload`)."""
+MAX_BODY_BYTES = 1_000_000
+"""The broker closes the connection of who sends more than 1 MiB; this leaves room for headers."""
+MAX_EVENT_BYTES = 900_000
+"""So that an event also fits into a message that quotes it: a page of history, a dead letter."""
 
 ANONYMOUS = "anonymous"
 KEY = re.compile(KEY_PATTERN)

@@ -84,8 +84,7 @@ class World:
     async def _request(
         self, subject: str, body: Any, headers: dict[str, str] | None, seconds: float
     ) -> dict[str, Any]:
-        data = body if isinstance(body, bytes) else orjson.dumps(body or {})
-        reply = await self.client.request(subject, data, timeout=seconds, headers=headers)
+        reply = await self.client.request(subject, encoded(body), timeout=seconds, headers=headers)
         answer: dict[str, Any] = orjson.loads(reply.data)
         return answer
 
@@ -93,8 +92,26 @@ class World:
         """Send `till.pay` on the durable lane."""
         subject = f"cmd.{name}" + (f".{actor}" if actor else "")
         sent = {key.replace("_", "-"): value for key, value in headers.items()}
-        data = body if isinstance(body, bytes) else orjson.dumps(body or {})
-        await self.client.jetstream().publish(subject, data, headers=sent or None)
+        await self.client.jetstream().publish(subject, encoded(body), headers=sent or None)
+
+    async def tell(
+        self,
+        name: str,
+        body: Any = None,
+        *,
+        actor: str | None = None,
+        command_id: str | None = None,
+        seconds: float = 10,
+    ) -> dict[str, Any]:
+        """Send `till.pay` on the durable lane; returns the answer that comes to its `reply_to`."""
+        inbox = self.client.new_inbox()
+        subscription = await self.client.subscribe(inbox, max_msgs=1)
+        headers = {wire.REPLY_TO: inbox} | ({wire.CE_ID: command_id} if command_id else {})
+        await self.client.jetstream().publish(
+            f"cmd.{name}" + (f".{actor}" if actor else ""), encoded(body), headers=headers
+        )
+        answer: dict[str, Any] = orjson.loads((await subscription.next_msg(timeout=seconds)).data)
+        return answer
 
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """Look into the database."""
@@ -112,6 +129,11 @@ class World:
             found = [await subscription.next_msg(timeout=seconds) for _ in range(count)]
         await subscription.unsubscribe()
         return found
+
+
+def encoded(body: Any) -> bytes:
+    """A body as it goes over the wire; bytes go as they are."""
+    return body if isinstance(body, bytes) else orjson.dumps({} if body is None else body)
 
 
 def _install(connection: Connection, service: Service, tables: Sequence[MetaData]) -> None:

@@ -1,0 +1,42 @@
+"""Worlds in which tills are installed, on the run's stack or on one that a test may break."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from shared.stack import Stack
+from shared.testing.world import World, world
+from tests.kernel import till
+
+
+@pytest.fixture(scope="session")
+async def stack() -> AsyncIterator[Stack]:
+    """The run's servers; not under tmp_path, whose folder pytest closes whenever another run starts."""
+    with tempfile.TemporaryDirectory(prefix="omoi-") as folder:
+        async with await Stack.start(Path(folder) / ".omoi") as running:
+            yield running
+
+
+@pytest.fixture
+async def tills(a_world: World) -> World:
+    """A world with the till service's schema."""
+    await a_world.install(till.till, tables=[till.metadata])
+    return a_world
+
+
+@pytest.fixture
+async def own_stack() -> AsyncIterator[Stack]:
+    """Servers that the test may kill."""
+    with tempfile.TemporaryDirectory(prefix="omoi-") as folder:
+        async with await Stack.start(Path(folder) / ".omoi") as stack:
+            yield stack
+
+
+@pytest.fixture
+async def frail(own_stack: Stack) -> AsyncIterator[World]:
+    """Tills on servers that the test may kill."""
+    async with world(own_stack.database_url, own_stack.nats_url()) as made:
+        await made.install(till.till, tables=[till.metadata])
+        yield made
