@@ -38,11 +38,11 @@ class OpenTicket(Command):
     ticket_id: Key | None = Field(
         default=None, description="Id, minted by the sender; from the command's id if absent."
     )
-    title: str = Field(min_length=1, max_length=200)
-    description: str = Field(default="", max_length=100_000)
+    title: str = Field(min_length=1, max_length=200, description="What is wanted, in one line.")
+    description: str = Field(default="", max_length=100_000, description="What is wanted, in full.")
     priority: Priority = Priority.MEDIUM
     workflow: Key = Field(default="software_development", description="Name of a loaded workflow.")
-    tags: tuple[str, ...] = Field(default=(), max_length=50)
+    tags: tuple[str, ...] = Field(default=(), max_length=50, description="Words to find it by.")
     parent_ticket_id: Key | None = None
     blocked_by: tuple[Key, ...] = Field(default=(), description="Tickets that must be done first.")
     deadline: Moment | None = None
@@ -56,7 +56,7 @@ class Transition(Command):
 
     ticket_id: Key
     to_phase: Key
-    reason: str = Field(default="", max_length=2000)
+    reason: str = Field(default="", max_length=2000, description="Why, for the ticket's history.")
     expected_phase: Key | None = Field(default=None, description="Refuse unless the ticket is in this phase.")
 
 
@@ -67,21 +67,21 @@ class OverrideTransition(Command):
 
     ticket_id: Key
     to_phase: Key
-    reason: str = Field(min_length=1, max_length=2000)
+    reason: str = Field(min_length=1, max_length=2000, description="Why, for the audit.")
 
 
 class Block(Command):
     """Put a ticket on hold in the workflow's blocked phase."""
 
     ticket_id: Key
-    reason: str = Field(default="", max_length=2000)
+    reason: str = Field(default="", max_length=2000, description="What it waits for.")
 
 
 class Unblock(Command):
     """Let a blocked ticket go on, by default where it came from."""
 
     ticket_id: Key
-    to_phase: Key | None = None
+    to_phase: Key | None = Field(default=None, description="Where it came from when absent.")
 
 
 class LoadWorkflow(Command):
@@ -90,8 +90,8 @@ class LoadWorkflow(Command):
     document: Document = Field(description="The document as an object, or as YAML text.")
     shipped: bool = Field(
         default=False,
-        description="It comes with OmoiOS: it replaces neither what people loaded nor a shipped one that came "
-        "after it.",
+        description="It comes with OmoiOS: it replaces neither what people loaded nor a shipped one that "
+        "came after it.",
     )
 
 

@@ -48,7 +48,7 @@ class Gate(_Part):
 
 
 class TaskTemplate(_Part):
-    """A task generated when a ticket enters the phase; texts may hold `{ticket_title}` and other ticket fields."""
+    """A task generated when a ticket enters the phase; texts may hold `{ticket_title}` and the like."""
 
     id: Key = Field(description="Name of the template, unique in the workflow; it becomes the task's type.")
     title: str | None = Field(default=None, description="Title of the task; the template's id when absent.")

@@ -1,0 +1,155 @@
+"""A ticket's way through the phases of its workflow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from shared.contracts.phase import GateSettled, PhaseTransitioned
+from shared.contracts.workflow import Phase, Workflow
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate of a phase said of the ticket's latest visit."""
+
+    passed: bool
+    blocking_reasons: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    on_hold: bool = False
+    """It came while the ticket was on hold: what follows from it waits until the ticket is back."""
+
+
+@dataclass(frozen=True)
+class Journey:
+    """Where a ticket is and where it has been; folded without looking at the workflow."""
+
+    phase_id: str = ""
+    came_from: str = ""
+    """The phase it was in before this one."""
+    forced: bool = False
+    """Whether it is in this phase by an override."""
+    reason: str = ""
+    """Why it is in this phase."""
+    blocking_reasons: tuple[str, ...] = ()
+    """Why a gate sent it to this phase."""
+    visits: dict[str, int] = field(default_factory=dict)
+    """Phase -> how often the ticket has entered it."""
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    """Phase -> verdict on the latest visit, once there is one."""
+    regressions: dict[str, int] = field(default_factory=dict)
+    """Phase -> how often its gate has sent the ticket back."""
+
+    def moved(self, event: PhaseTransitioned) -> "Journey":
+        """The journey after a move; a verdict outlives it only where the same visit goes on."""
+        verdicts = dict(self.verdicts)
+        judged = verdicts.pop(event.to_phase, None)
+        if judged and self.visits[event.to_phase] == event.visit:
+            verdicts[event.to_phase] = replace(judged, on_hold=False)
+        back = {event.from_phase: self.regressions.get(event.from_phase, 0) + 1} if event.regression else {}
+        return Journey(
+            phase_id=event.to_phase,
+            came_from=self.came_from if event.from_phase == event.to_phase else event.from_phase,
+            forced=event.forced,
+            reason=event.reason,
+            blocking_reasons=event.blocking_reasons,
+            visits={**self.visits, event.to_phase: event.visit},
+            verdicts=verdicts,
+            regressions={**self.regressions, **back},
+        )
+
+    def settled(self, event: GateSettled) -> "Journey":
+        """The journey after a verdict on the visit that is going on."""
+        away = event.phase_id != self.phase_id
+        verdict = Verdict(event.passed, event.blocking_reasons, event.artifacts, on_hold=away)
+        return replace(self, verdicts={**self.verdicts, event.phase_id: verdict})
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A ticket's journey seen in the workflow version the ticket is pinned to."""
+
+    ticket_id: str
+    journey: Journey
+    workflow: Workflow
+
+    @property
+    def phase(self) -> Phase:
+        """The phase the ticket is in."""
+        return self._phase(self.journey.phase_id)
+
+    @property
+    def on_hold(self) -> bool:
+        """Whether it is in the blocked phase."""
+        return self.journey.phase_id == self.workflow.blocked_phase
+
+    @property
+    def working_phase(self) -> str:
+        """The phase whose visit is going on, also while the ticket is on hold."""
+        return self.journey.came_from if self.on_hold else self.journey.phase_id
+
+    @property
+    def waiting(self) -> Verdict | None:
+        """The verdict that came while the ticket was on hold."""
+        verdict = self.journey.verdicts.get(self.working_phase)
+        return verdict if verdict and verdict.on_hold else None
+
+    def visit(self, to_phase: str) -> int:
+        """Number of the visit that a move to `to_phase` begins, or goes on with.
+
+        Leaving the blocked phase for the phase the ticket came from is no new visit: the work was
+        interrupted, not discarded. The tasks, artifacts and verdict of the visit stay valid and are found
+        under its number, and the scheduler generates nothing twice. Any other move starts clean.
+        """
+        entered = self.journey.visits.get(to_phase, 0)
+        return entered if self.on_hold and to_phase == self.journey.came_from else entered + 1
+
+    def unpassed(self, to_phase: str) -> Sequence[Phase]:
+        """The phases that a move to `to_phase` would leave behind without a passed gate, nearest first."""
+        if to_phase == self.workflow.blocked_phase:
+            return ()
+        target = self._phase(to_phase)
+        left = [phase for phase in self._behind() if phase.gated and _is_later(target, phase)]
+        return sorted((phase for phase in left if not self._passed(phase)), key=_order)
+
+    def waits_for(self, phase: Phase) -> tuple[str, ...]:
+        """Why the gate of `phase` has not passed, in sentences."""
+        verdict = self.journey.verdicts.get(phase.id)
+        if verdict and verdict.blocking_reasons:
+            return verdict.blocking_reasons
+        return (f"The gate of {phase.id} has {'failed' if verdict else 'not passed yet'}.",)
+
+    def _behind(self) -> Sequence[Phase]:
+        """The phases whose gates count when the ticket moves on.
+
+        The blocked phase leads far ahead, and blocking must be no way round a gate: every phase from the
+        one that was interrupted counts. Not so where an override put the ticket on hold: that took it off
+        its way with the authority to do so, and only the phase it was taken out of counts.
+        """
+        start = self._phase(self.working_phase)
+        if not self.on_hold or self.journey.forced:
+            return (start,)
+        return [phase for phase in self.workflow.phases if phase == start or _is_later(phase, start)]
+
+    def _passed(self, phase: Phase) -> bool:
+        verdict = self.journey.verdicts.get(phase.id)
+        return verdict is not None and verdict.passed
+
+    def _phase(self, phase_id: str) -> Phase:
+        phase = self.workflow.phase(phase_id)
+        assert phase is not None, f"{phase_id}: a ticket is only ever moved to phases of its workflow"
+        return phase
+
+
+def next_phase(workflow: Workflow, phase: Phase) -> Phase | None:
+    """Where a ticket goes by itself when the gate of `phase` has passed: the nearest later phase allowed."""
+    allowed = [
+        p for p in workflow.phases if p.id in phase.allowed_transitions and p.id != workflow.blocked_phase
+    ]
+    return min((p for p in allowed if _is_later(p, phase)), key=_order, default=None)
+
+
+def _is_later(phase: Phase, than: Phase) -> bool:
+    return phase.sequence_order > than.sequence_order
+
+
+def _order(phase: Phase) -> int:
+    return phase.sequence_order

@@ -1,0 +1,152 @@
+"""What phase answers about tickets and workflows."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from sqlalchemy import select
+
+from services.phase.journey import Standing
+from services.phase.tables import workflows
+from services.phase.ticket import Ticket, not_found
+from services.phase.workflow import NamedWorkflow, UnknownWorkflow, WorkflowNames, WorkflowVersion, unknown
+from shared.contracts.phase import (
+    GetTicket,
+    GetWorkflow,
+    ListWorkflows,
+    PhaseHistory,
+    PhaseTransitioned,
+    TicketOpened,
+    TicketView,
+    ValidTransitions,
+)
+from shared.contracts.workflow import Workflow
+from shared.kernel.reading import Reading
+
+Answered = Mapping[str, Any]
+Gate = Literal["pending", "passed", "failed", "not_configured"]
+
+
+async def get_ticket(query: GetTicket, reading: Reading) -> TicketView:
+    """The ticket as rules see it; `details` holds what it was opened with and how it got where it is."""
+    ticket, standing = await _standing(query.ticket_id, reading)
+    journey = ticket.journey
+    verdict = journey.verdicts.get(journey.phase_id)
+    return TicketView(
+        ticket_id=ticket.ticket_id,
+        title=ticket.title,
+        phase_id=journey.phase_id,
+        visit=journey.visits[journey.phase_id],
+        workflow=ticket.workflow,
+        workflow_version=ticket.workflow_version,
+        priority=ticket.priority,
+        gate=_gate(standing),
+        blocking_reasons=verdict.blocking_reasons if verdict else journey.blocking_reasons,
+        details={
+            "description": ticket.description,
+            "tags": list(ticket.tags),
+            "parent_ticket_id": ticket.parent_ticket_id,
+            "blocked_by": list(ticket.blocked_by),
+            "deadline": ticket.deadline and ticket.deadline.isoformat(),
+            "repository": ticket.repository,
+            "opened_by": ticket.opened_by,
+            "opened_at": ticket.opened_at and ticket.opened_at.isoformat(),
+            "reason": journey.reason,
+            "forced": journey.forced,
+            "blocked_from": journey.came_from if standing.on_hold else None,
+            "visits": journey.visits,
+            "regressions": journey.regressions,
+        },
+    )
+
+
+async def phase_history(query: PhaseHistory, reading: Reading) -> Answered:
+    """`{ticket_id, history: [...]}`, oldest first; the first entry is the opening and comes from nowhere."""
+    events = [recorded.event for recorded in await reading.events(Ticket, query.ticket_id)]
+    if not events:
+        raise not_found(query.ticket_id)
+    history = [_entry(event) for event in events if isinstance(event, TicketOpened | PhaseTransitioned)]
+    return {"ticket_id": query.ticket_id, "history": history}
+
+
+async def valid_transitions(query: ValidTransitions, reading: Reading) -> Answered:
+    """Every phase the table allows, with the gates and reasons that still stand before it."""
+    _, standing = await _standing(query.ticket_id, reading)
+    return {
+        "ticket_id": query.ticket_id,
+        "phase_id": standing.phase.id,
+        "visit": standing.journey.visits[standing.phase.id],
+        "transitions": [_way(standing, to_phase) for to_phase in standing.phase.allowed_transitions],
+    }
+
+
+async def get_workflow(query: GetWorkflow, reading: Reading) -> Answered:
+    """`{name, version, versions, document}`; the adopted version unless one is named."""
+    named = await reading.state(NamedWorkflow, query.name)
+    if named is None:
+        raise unknown(query.name, await workflow_names(WorkflowNames(), reading))
+    version = query.version or named.version
+    if version not in named.versions:
+        raise UnknownWorkflow(
+            f"Workflow {query.name} has no version {version}. It has: {', '.join(named.versions)}.",
+            name=query.name,
+            version=version,
+            versions=list(named.versions),
+        )
+    document = await _document(version, reading)
+    return {
+        "name": query.name,
+        "version": version,
+        "versions": list(named.versions),
+        "document": document.model_dump(mode="json"),
+    }
+
+
+async def list_workflows(_: ListWorkflows, reading: Reading) -> Answered:
+    """`{workflows: [{name, version}]}` in the order of their names; the version is the adopted one."""
+    return {"workflows": await reading.rows(select(workflows).order_by(workflows.c.name))}
+
+
+async def workflow_names(_: WorkflowNames, reading: Reading) -> tuple[str, ...]:
+    """The names in the index."""
+    return tuple(
+        row["name"] for row in await reading.rows(select(workflows.c.name).order_by(workflows.c.name))
+    )
+
+
+async def _standing(ticket_id: str, reading: Reading) -> tuple[Ticket, Standing]:
+    ticket = await reading.state(Ticket, ticket_id)
+    if ticket is None:
+        raise not_found(ticket_id)
+    return ticket, Standing(ticket_id, ticket.journey, await _document(ticket.workflow_version, reading))
+
+
+async def _document(version: str, reading: Reading) -> Workflow:
+    pinned = await reading.state(WorkflowVersion, version)
+    assert pinned is not None, f"version {version} is known, so it was loaded"
+    assert pinned.document is not None
+    return pinned.document
+
+
+def _gate(standing: Standing) -> Gate:
+    verdict = standing.journey.verdicts.get(standing.phase.id)
+    if verdict:
+        return "passed" if verdict.passed else "failed"
+    return "pending" if standing.phase.gated else "not_configured"
+
+
+def _entry(event: TicketOpened | PhaseTransitioned) -> Answered:
+    if isinstance(event, TicketOpened):
+        opened = {"from_phase": None, "to_phase": event.phase_id, "reason": "", "visit": 1, "forced": False}
+        return opened | {"actor": event.opened_by, "at": event.model_dump(mode="json")["opened_at"]}
+    return event.model_dump(mode="json", exclude={"ticket_id"})
+
+
+def _way(standing: Standing, to_phase: str) -> Answered:
+    unpassed = standing.unpassed(to_phase)
+    return {
+        "to_phase": to_phase,
+        "open": not unpassed,
+        "waits_for": [
+            {"phase_id": phase.id, "blocking_reasons": list(standing.waits_for(phase))} for phase in unpassed
+        ],
+    }

@@ -1,0 +1,223 @@
+"""Whether a workflow document agrees with itself."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from services.phase.journey import next_phase
+from shared.contracts.workflow import Phase, Workflow
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, and where in the document."""
+
+    path: Path
+    message: str
+
+    @property
+    def key(self) -> str:
+        """The path as people write it."""
+        return key_of(self.path)
+
+
+def key_of(path: Path) -> str:
+    """`phases[3].on_failure`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def problems(workflow: Workflow) -> list[Problem]:
+    """Everything that is wrong with a document whose shape is right."""
+    checks: Sequence[Callable[[Workflow], Iterator[Problem]]] = (
+        _names,
+        _phases,
+        _ways,
+        _reach,
+        _failures,
+        _hold,
+        _templates,
+        _columns,
+    )
+    return [problem for check in checks for problem in check(workflow)]
+
+
+def _names(workflow: Workflow) -> Iterator[Problem]:
+    if workflow.phase(workflow.initial_phase) is None:
+        yield _no_phase(("initial_phase",), workflow.initial_phase, workflow)
+    if workflow.blocked_phase is not None and workflow.phase(workflow.blocked_phase) is None:
+        yield _no_phase(("blocked_phase",), workflow.blocked_phase, workflow)
+    if not any(phase.is_terminal for phase in workflow.phases):
+        yield Problem(("phases",), "No phase is terminal, so no ticket is ever done. Make one is_terminal.")
+
+
+def _phases(workflow: Workflow) -> Iterator[Problem]:
+    for i in _repeated(phase.id for phase in workflow.phases):
+        yield Problem(("phases", i, "id"), f"Phase {workflow.phases[i].id} is defined twice.")
+    for i in _repeated(phase.sequence_order for phase in workflow.phases):
+        order = workflow.phases[i].sequence_order
+        first = next(phase.id for phase in workflow.phases if phase.sequence_order == order)
+        yield Problem(
+            ("phases", i, "sequence_order"),
+            f"{order} is the position of {first} too. Gates need to know which of two phases is later.",
+        )
+
+
+def _ways(workflow: Workflow) -> Iterator[Problem]:
+    for i, phase in enumerate(workflow.phases):
+        path: Path = ("phases", i, "allowed_transitions")
+        if phase.is_terminal and phase.allowed_transitions:
+            yield Problem(path, f"{phase.id} is terminal: it must lead nowhere.")
+        for j, target in enumerate(phase.allowed_transitions):
+            if workflow.phase(target) is None:
+                yield _no_phase((*path, j), target, workflow)
+            elif target == phase.id:
+                yield Problem((*path, j), f"{phase.id} leads to itself.")
+        for j in _repeated(phase.allowed_transitions):
+            yield Problem((*path, j), f"{phase.allowed_transitions[j]} is named twice.")
+        if phase.auto_advance and next_phase(workflow, phase) is None:
+            where = "leads to no later phase but the blocked one"
+            yield Problem(("phases", i, "auto_advance"), f"{phase.id} {where}, so it cannot go on by itself.")
+
+
+def _reach(workflow: Workflow) -> Iterator[Problem]:
+    if workflow.phase(workflow.initial_phase) is None:
+        return
+    ways = {phase.id: phase.allowed_transitions for phase in workflow.phases}
+    ends = {phase.id for phase in workflow.phases if phase.is_terminal}
+    reached = _reachable(ways, workflow.initial_phase)
+    for i, phase in enumerate(workflow.phases):
+        if phase.id not in reached:
+            start = workflow.initial_phase
+            yield Problem(("phases", i, "id"), f"{phase.id} cannot be reached from {start}.")
+        if ends and not ends & _reachable(ways, phase.id):
+            yield Problem(
+                ("phases", i, "allowed_transitions"),
+                f"From {phase.id} no terminal phase can be reached, so its tickets are never done.",
+            )
+
+
+def _failures(workflow: Workflow) -> Iterator[Problem]:
+    blocked = _blocked(workflow)
+    for i, phase in enumerate(workflow.phases):
+        if phase.on_failure == "stay":
+            continue
+        path: Path = ("phases", i, "on_failure")
+        target = workflow.phase(phase.on_failure)
+        if target is None:
+            yield _no_phase(path, phase.on_failure, workflow)
+            continue
+        if target.id not in phase.allowed_transitions:
+            yield Problem(path, f"{phase.id} may not go to {target.id}. Add it to its allowed_transitions.")
+        if target.sequence_order > phase.sequence_order and target.id != workflow.blocked_phase:
+            yield Problem(path, f"{target.id} is later than {phase.id}: a failed gate must not lead on.")
+        if blocked and blocked.id not in phase.allowed_transitions:
+            yield Problem(
+                ("phases", i, "allowed_transitions"),
+                f"{phase.id} goes to {blocked.id} after max_regressions: it must be allowed to.",
+            )
+
+
+def _hold(workflow: Workflow) -> Iterator[Problem]:
+    blocked = _blocked(workflow)
+    if blocked is None:
+        return
+    wrong = {
+        "the initial phase": blocked.id == workflow.initial_phase,
+        "terminal": blocked.is_terminal,
+        "gated: it has tasks, a gate or required outputs": blocked.gated,
+        "left by itself (auto_advance)": blocked.auto_advance,
+    }
+    for what, is_so in wrong.items():
+        if is_so:
+            yield Problem(("blocked_phase",), f"{blocked.id} holds tickets that wait: it cannot be {what}.")
+
+
+def _templates(workflow: Workflow) -> Iterator[Problem]:
+    homes = {task.id: phase.id for phase in reversed(workflow.phases) for task in phase.tasks}
+    places = [(i, j) for i, phase in enumerate(workflow.phases) for j, _ in enumerate(phase.tasks)]
+    ids = [workflow.phases[i].tasks[j].id for i, j in places]
+    for n in _repeated(ids):
+        i, j = places[n]
+        yield Problem(("phases", i, "tasks", j, "id"), f"Task template {ids[n]} is defined twice.")
+    for i, phase in enumerate(workflow.phases):
+        own = {task.id for task in phase.tasks}
+        for j, task in enumerate(phase.tasks):
+            for k, other in enumerate(task.depends_on):
+                path: Path = ("phases", i, "tasks", j, "depends_on", k)
+                if other not in homes:
+                    yield Problem(path, f"There is no task template {other}.")
+                elif other not in own:
+                    yield Problem(path, f"{other} belongs to {homes[other]}; a task waits within its phase.")
+        yield from _cycle(i, phase)
+
+
+def _cycle(i: int, phase: Phase) -> Iterator[Problem]:
+    waits = {task.id: task.depends_on for task in phase.tasks}
+    for j, task in enumerate(phase.tasks):
+        if way := _way_back(waits, task.id):
+            path: Path = ("phases", i, "tasks", j, "depends_on")
+            yield Problem(path, f"Tasks wait for each other: {' -> '.join(way)}.")
+            return
+
+
+def _columns(workflow: Workflow) -> Iterator[Problem]:
+    ids = [column.id for column in workflow.columns]
+    for i in _repeated(ids):
+        yield Problem(("columns", i, "id"), f"Column {ids[i]} is defined twice.")
+    covered: dict[str, str] = {}
+    for i, column in enumerate(workflow.columns):
+        for j, phase_id in enumerate(column.phases):
+            path: Path = ("columns", i, "phases", j)
+            if workflow.phase(phase_id) is None:
+                yield _no_phase(path, phase_id, workflow)
+            elif phase_id in covered:
+                yield Problem(path, f"{phase_id} is in column {covered[phase_id]} already.")
+            covered.setdefault(phase_id, column.id)
+        if column.auto_to is not None and (column.auto_to not in ids or column.auto_to == column.id):
+            yield Problem(("columns", i, "auto_to"), f"There is no other column {column.auto_to}.")
+    if workflow.columns:
+        for phase in workflow.phases:
+            if phase.id not in covered:
+                yield Problem(("columns",), f"No column shows {phase.id}: its tickets would be invisible.")
+
+
+def _blocked(workflow: Workflow) -> Phase | None:
+    return workflow.phase(workflow.blocked_phase) if workflow.blocked_phase else None
+
+
+def _no_phase(path: Path, phase_id: str, workflow: Workflow) -> Problem:
+    there_are = ", ".join(phase.id for phase in workflow.phases)
+    return Problem(path, f"There is no phase {phase_id}. There are: {there_are}.")
+
+
+def _reachable(ways: Mapping[str, Sequence[str]], start: str) -> set[str]:
+    reached, open_ = {start}, [start]
+    while open_:
+        fresh = set(ways.get(open_.pop(), ())) - reached
+        reached |= fresh
+        open_ += fresh
+    return reached
+
+
+def _way_back(ways: Mapping[str, Sequence[str]], start: str) -> list[str]:
+    """The shortest way from `start` to itself; empty when there is none."""
+    seen, open_ = set[str](), [[start]]
+    while open_:
+        way = open_.pop(0)
+        for target in ways.get(way[-1], ()):
+            if target == start:
+                return [*way, start]
+            if target not in seen:
+                seen.add(target)
+                open_.append([*way, target])
+    return []
+
+
+def _repeated(values: Iterable[Hashable]) -> Iterator[int]:
+    """Indices of the values that came before."""
+    seen = set[Hashable]()
+    for i, value in enumerate(values):
+        if value in seen:
+            yield i
+        seen.add(value)
