@@ -1,21 +1,35 @@
 """The journal and the read models folded from it, committed together."""
 
+import hashlib
+import inspect
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
-import structlog
+import asyncpg
+import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, SmallInteger, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.contracts.messages import Event
+from shared.kernel import wire
+from shared.kernel.decider import Unavailable
 from shared.kernel.declaration import ReadModel
 from shared.kernel.received import Received
 from shared.kernel.store import write_rows
-
-log = structlog.get_logger()
 
 metadata = MetaData()
 journal = Table(
@@ -37,10 +51,35 @@ journal = Table(
     Column("trigger", Text),
     Column("traceparent", Text),
     Column("data", JSONB, nullable=False),
+    UniqueConstraint("source", "position"),
 )
-"""Every event of every service in the order it was heard here: the one order that all read models share."""
+"""Every event of every service in the order it was heard here: the one order that all read models share.
 
-COLUMNS = [column.name for column in journal.columns]
+The sequence is dense: it is given under a lock that is held until the commit.
+"""
+Index("journal_by_key", journal.c.key, journal.c.sequence)
+Index("journal_by_type", journal.c.type, journal.c.sequence)
+Index("journal_by_trigger", journal.c.trigger, postgresql_where=journal.c.trigger.is_not(None))
+
+read_models = Table(
+    "read_models",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("code", Text),
+    Column("old_code", Text),
+    Column("build_sequence", BigInteger),
+    Column("old_sequence", BigInteger),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("report", JSONB),
+)
+"""What code made the rows of each read model, how far its copies are, and how its last rebuild ended."""
+
+COLUMNS = ", ".join(f'"{column.name}"' for column in journal.columns)
+APPEND = (
+    f"INSERT INTO journal ({COLUMNS})"  # noqa: S608 - names of the table above
+    f" SELECT {COLUMNS} FROM jsonb_populate_recordset(NULL::journal, $1::text::jsonb)"
+)
 
 
 class Fold:
@@ -48,6 +87,7 @@ class Fold:
 
     def __init__(self, model: ReadModel) -> None:
         self.model = model
+        self.events = events_of(model)
         self._adapter: TypeAdapter[Any] = TypeAdapter(model.row)
         self._key = next(iter(model.table.primary_key.columns)).name
 
@@ -55,14 +95,14 @@ class Fold:
         """Load the rows the events are about, fold in memory, write them back in one statement."""
         by_key: dict[str, list[Event]] = defaultdict(list)
         for event in events:
-            if (key := self.model.key(event)) is not None:
+            if type(event) in self.events and (key := self.model.key(event)) is not None:
                 by_key[key].append(event)
         if not by_key:
             return
         name = table or self.model.name
         before = await self._load(connection, name, list(by_key))
         after = {key: self._folded(before.get(key), happened) for key, happened in by_key.items()}
-        rows = [self._adapter.dump_python(row, mode="json") for row in after.values() if row is not None]
+        rows = [row for row in after.values() if row is not None]
         gone = [key for key, row in after.items() if row is None and key in before]
         await write_rows(connection, self.model.table, rows, gone, name)
 
@@ -92,15 +132,50 @@ class Journal:
         """Append to the journal and fold, in the consumer's transaction."""
         if not events:
             return
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('omoios/journal', 0))")
-        last = await connection.fetchval("SELECT coalesce(max(sequence), 0) FROM journal")
-        rows = [_row(last + 1 + offset, received) for offset, received in enumerate(events)]
-        await connection.copy_records_to_table("journal", records=rows, columns=COLUMNS)
+        await hold(connection)
+        last = await head(connection)
+        if last == 0:
+            await self._sign(connection)
+        numbered = [{"sequence": n, **vars(received)} for n, received in enumerate(events, last + 1)]
+        await connection.execute(APPEND, orjson.dumps(numbered).decode())
         known = [event for received in events if (event := received.event()) is not None]
         for fold in self._folds:
             await fold.apply(connection, known)
 
+    async def _sign(self, connection: Any) -> None:
+        """Note what code makes the rows; of read models that come later, the earlier events are missing."""
+        await connection.executemany(
+            "INSERT INTO read_models (name, state, code, changed_at) VALUES ($1, 'live', $2, now())"
+            " ON CONFLICT DO NOTHING",
+            [(fold.model.name, code_of(fold.model)) for fold in self._folds],
+        )
 
-def _row(sequence: int, event: Received) -> tuple[Any, ...]:
-    values = event.as_json() | {"sequence": sequence, "at": datetime.fromisoformat(event.at)}
-    return tuple(values[name] for name in COLUMNS)
+
+async def hold(connection: Any) -> None:
+    """Keep the journal and its read models as they are until the transaction ends.
+
+    Raises `Unavailable` when somebody else holds them for long.
+    """
+    try:
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('omoios/journal', 0))")
+    except asyncpg.LockNotAvailableError as error:
+        raise Unavailable("The journal is held while a read model is swapped.") from error
+
+
+async def head(connection: Any) -> int:
+    """Sequence of the newest event in the journal; 0 when there is none."""
+    return int(await connection.fetchval("SELECT coalesce(max(sequence), 0) FROM journal"))
+
+
+def events_of(model: ReadModel) -> frozenset[type[Event]]:
+    """The events a read model is folded from: those that the annotation of its `evolve` names."""
+    annotation = get_type_hints(model.evolve).get("event", Event)
+    named = get_args(annotation) or (Event if annotation is Any else annotation,)
+    return frozenset(event for event in wire.event_types().values() if issubclass(event, named))
+
+
+def code_of(model: ReadModel) -> str:
+    """Names the code that folds a read model: the module of its fold and the columns of its table."""
+    columns = [f"{column.name} {column.type!r}" for column in model.table.columns]
+    module = Path(inspect.getfile(inspect.unwrap(model.evolve))).read_bytes()
+    return hashlib.sha256(module + repr(columns).encode()).hexdigest()[:16]

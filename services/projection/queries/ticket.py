@@ -1,0 +1,138 @@
+"""Tickets with their gates and their tasks in numbers."""
+
+from typing import Any, get_args
+
+from sqlalchemy import (
+    ColumnClause,
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    distinct,
+    func,
+    literal_column,
+    select,
+    true,
+    tuple_,
+)
+from sqlalchemy.sql.selectable import LateralFromClause
+
+from services.projection.queries.page import page
+from services.projection.tables import gates, histories, in_work, tasks, tickets, workflows
+from shared.contracts.projection import (
+    GetTicket,
+    ListTickets,
+    PhaseHistory,
+    PhasePath,
+    Stay,
+    TaskStatus,
+    Tickets,
+    TicketSummary,
+    TicketView,
+)
+from shared.kernel.decider import Refused
+from shared.kernel.reading import Reading
+
+NONE: ColumnClause[Any] = literal_column("'[]'::jsonb")
+
+
+class TicketNotFound(Refused):
+    """The read models hold no ticket of that id."""
+
+
+async def get_ticket(query: GetTicket, reading: Reading) -> TicketView:
+    """One ticket, whole."""
+    rows = await reading.rows(_tickets(TicketView).where(tickets.c.ticket_id == query.ticket_id))
+    if not rows:
+        raise _not_found(query.ticket_id)
+    return TicketView.model_validate(rows[0])
+
+
+async def list_tickets(query: ListTickets, reading: Reading) -> Tickets:
+    """A page, newest first."""
+    age = tuple_(tickets.c.opened_at, tickets.c.ticket_id)
+    found = (
+        _tickets(TicketSummary)
+        .order_by(tickets.c.opened_at.desc(), tickets.c.ticket_id.desc())
+        .limit(query.limit + 1)
+    )
+    if query.phase:
+        found = found.where(tickets.c.phase_id == query.phase)
+    if query.workflow:
+        found = found.where(tickets.c.workflow == query.workflow)
+    if query.after:
+        found = found.where(age < tuple_(_opened_at(query.after).scalar_subquery(), query.after))
+    rows = await reading.rows(found)
+    if not rows and query.after and not await reading.rows(_opened_at(query.after)):
+        raise _not_found(query.after)
+    kept, following = page(rows, query.limit, "ticket_id")
+    return Tickets(tickets=tuple(TicketSummary.model_validate(row) for row in kept), next=following)
+
+
+async def phase_history(query: PhaseHistory, reading: Reading) -> PhasePath:
+    """Each move with the time at which the stay that it began was over."""
+    rows = await reading.rows(select(histories.c.transitions).where(histories.c.ticket_id == query.ticket_id))
+    if not rows:
+        raise _not_found(query.ticket_id)
+    moves = rows[0]["transitions"]
+    ends = [*(move["at"] for move in moves[1:]), None]
+    stays = tuple(Stay(**move, left_at=end) for move, end in zip(moves, ends, strict=True))
+    return PhasePath(ticket_id=query.ticket_id, history=stays)
+
+
+def _tickets(view: type[TicketSummary]) -> Select[Any]:
+    """Tickets with the columns that `view` has fields for."""
+    work = _work()
+    judged = gates.c.status.in_(("passed", "failed"))
+    ends = workflows.c.terminal.has_key(tickets.c.phase_id)
+    gated = workflows.c.gated.has_key(tickets.c.phase_id)
+    joined: dict[str, ColumnElement[Any]] = {
+        "gate": case((judged, gates.c.status), (gated, "pending"), else_="not_configured"),
+        "blocking_reasons": case((judged, gates.c.blocking_reasons), else_=tickets.c.blocking_reasons),
+        "judged_at": gates.c.judged_at,
+        "artifacts": func.coalesce(gates.c.artifacts, NONE),
+        "tasks": work.c.tasks,
+        "agents": work.c.agents,
+        "updated_at": func.greatest(tickets.c.entered_at, work.c.updated_at, gates.c.updated_at),
+        "closed_at": case((ends, tickets.c.entered_at)),
+    }
+    columns: dict[str, ColumnElement[Any]] = dict(tickets.c.items()) | joined
+    return (
+        select(*(columns[name].label(name) for name in view.model_fields))
+        .select_from(tickets)
+        .join(work, true())
+        .outerjoin(workflows, workflows.c.version == tickets.c.workflow_version)
+        .outerjoin(gates, _is_of_present_visit())
+    )
+
+
+def _is_of_present_visit() -> ColumnElement[bool]:
+    return and_(
+        gates.c.ticket_id == tickets.c.ticket_id,
+        gates.c.phase_id == tickets.c.phase_id,
+        gates.c.visit == tickets.c.visit,
+    )
+
+
+def _work() -> LateralFromClause:
+    """A ticket's tasks in numbers."""
+    counts: list[ColumnElement[Any]] = []
+    for status in get_args(TaskStatus):
+        counts += [literal_column(f"'{status}'"), func.count().filter(tasks.c.status == status)]
+    return (
+        select(
+            func.jsonb_build_object(*counts).label("tasks"),
+            func.coalesce(func.jsonb_agg(distinct(tasks.c.agent_id)).filter(in_work), NONE).label("agents"),
+            func.max(tasks.c.updated_at).label("updated_at"),
+        )
+        .where(tasks.c.ticket_id == tickets.c.ticket_id)
+        .lateral("work")
+    )
+
+
+def _opened_at(ticket_id: str) -> Select[Any]:
+    return select(tickets.c.opened_at).where(tickets.c.ticket_id == ticket_id)
+
+
+def _not_found(ticket_id: str) -> TicketNotFound:
+    return TicketNotFound(f"There is no ticket {ticket_id}. Check the id.", ticket_id=ticket_id)

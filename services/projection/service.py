@@ -1,0 +1,38 @@
+"""The projection service: the journal of all events, and the read models folded from it."""
+
+from services.projection.queries.agent import list_agents
+from services.projection.queries.journal import causes, effects, read_journal
+from services.projection.queries.status import projection_status
+from services.projection.queries.task import get_task, list_tasks
+from services.projection.queries.ticket import get_ticket, list_tickets, phase_history
+from services.projection.tables import READ_MODELS
+from shared.contracts.projection import (
+    Causes,
+    Effects,
+    GetTask,
+    GetTicket,
+    Journal,
+    ListAgents,
+    ListTasks,
+    ListTickets,
+    PhaseHistory,
+    ProjectionStatus,
+)
+from shared.kernel.declaration import Service
+
+projection = Service(
+    "projection",
+    answers={
+        GetTicket: get_ticket,
+        ListTickets: list_tickets,
+        GetTask: get_task,
+        ListTasks: list_tasks,
+        PhaseHistory: phase_history,
+        ListAgents: list_agents,
+        Journal: read_journal,
+        Causes: causes,
+        Effects: effects,
+        ProjectionStatus: projection_status,
+    },
+    read_models=READ_MODELS,
+)

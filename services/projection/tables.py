@@ -1,0 +1,154 @@
+"""The tables of the read models; an index is named after its table, so that a rebuild can rename both."""
+
+from sqlalchemy import Boolean, Column, DateTime, Double, Index, Integer, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.projection import agent, gate, phase_history, task, ticket, workflow
+from shared.kernel.declaration import ReadModel
+
+metadata = MetaData()
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("ticket_id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("workflow", Text, nullable=False),
+    Column("workflow_version", Text, nullable=False),
+    Column("tags", JSONB, nullable=False),
+    Column("parent_ticket_id", Text),
+    Column("blocked_by", JSONB, nullable=False),
+    Column("deadline", DateTime(timezone=True)),
+    Column("repository", Text),
+    Column("opened_by", Text, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("phase_id", Text, nullable=False),
+    Column("visit", Integer, nullable=False),
+    Column("entered_at", DateTime(timezone=True), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("forced", Boolean, nullable=False),
+    Column("blocking_reasons", JSONB, nullable=False),
+    Column("path", JSONB, nullable=False),
+    Column("regressions", Integer, nullable=False),
+)
+Index("tickets_by_age", tickets.c.opened_at, tickets.c.ticket_id)
+Index("tickets_by_phase", tickets.c.phase_id, tickets.c.opened_at, tickets.c.ticket_id)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("task_id", Text, primary_key=True),
+    Column("ticket_id", Text, nullable=False),
+    Column("phase_id", Text, nullable=False),
+    Column("visit", Integer, nullable=False),
+    Column("branched", Boolean, nullable=False),
+    Column("task_type", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("required_capabilities", JSONB, nullable=False),
+    Column("needs", JSONB, nullable=False),
+    Column("on_dependency_failure", Text, nullable=False),
+    Column("resources", JSONB, nullable=False),
+    Column("timeout_seconds", Double),
+    Column("max_retries", Integer, nullable=False),
+    Column("deadline", DateTime(timezone=True)),
+    Column("parent_task_id", Text),
+    Column("template", Text),
+    Column("repository", Text),
+    Column("workflow_version", Text),
+    Column("blocking_reasons", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("depends_on", JSONB, nullable=False),
+    Column("dependents", JSONB, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("held", Boolean, nullable=False),
+    Column("ready_at", DateTime(timezone=True)),
+    Column("rank", Double),
+    Column("not_before", DateTime(timezone=True)),
+    Column("agent_id", Text),
+    Column("claim_epoch", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("percent", Double),
+    Column("message", Text, nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("reason", Text, nullable=False),
+    Column("summary", Text),
+    Column("artifacts", JSONB, nullable=False),
+    Column("commit", Text),
+    Column("late_reports", Integer, nullable=False),
+    Column("attempts", JSONB, nullable=False),
+)
+in_work = tasks.c.status.in_(("claimed", "running"))
+Index("tasks_by_age", tasks.c.created_at, tasks.c.task_id)
+Index("tasks_by_ticket", tasks.c.ticket_id, tasks.c.created_at, tasks.c.task_id)
+Index("tasks_by_status", tasks.c.status, tasks.c.created_at, tasks.c.task_id)
+Index("tasks_in_work", tasks.c.agent_id, postgresql_where=in_work)
+
+gates = Table(
+    "gates",
+    metadata,
+    Column("gate_id", Text, primary_key=True),
+    Column("ticket_id", Text, nullable=False),
+    Column("phase_id", Text, nullable=False),
+    Column("visit", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("blocking_reasons", JSONB, nullable=False),
+    Column("judged_at", DateTime(timezone=True)),
+    Column("artifacts", JSONB, nullable=False),
+    Column("updated_at", DateTime(timezone=True)),
+)
+Index("gates_by_visit", gates.c.ticket_id, gates.c.phase_id, gates.c.visit)
+
+histories = Table(
+    "phase_history",
+    metadata,
+    Column("ticket_id", Text, primary_key=True),
+    Column("transitions", JSONB, nullable=False),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("agent_id", Text, primary_key=True),
+    Column("name", Text),
+    Column("agent_type", Text),
+    Column("capabilities", JSONB, nullable=False),
+    Column("capacity", Integer),
+    Column("tags", JSONB, nullable=False),
+    Column("phases", JSONB),
+    Column("version", Text),
+    Column("metadata", JSONB, nullable=False),
+    Column("session", Integer, nullable=False),
+    Column("available", Boolean, nullable=False),
+    Column("registered_at", DateTime(timezone=True)),
+    Column("status", Text),
+    Column("status_since", DateTime(timezone=True)),
+    Column("claims", Integer, nullable=False),
+    Column("completed", Integer, nullable=False),
+    Column("lost", Integer, nullable=False),
+    Column("last_claimed_at", DateTime(timezone=True)),
+)
+
+workflows = Table(
+    "workflows",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("blocked_phase", Text),
+    Column("phases", JSONB, nullable=False),
+    Column("gated", JSONB, nullable=False),
+    Column("terminal", JSONB, nullable=False),
+)
+
+READ_MODELS = (
+    ReadModel(tickets, ticket.Ticket, lambda event: event.ticket_id, ticket.evolve),
+    ReadModel(histories, phase_history.PhaseHistory, lambda event: event.ticket_id, phase_history.evolve),
+    ReadModel(tasks, task.Task, lambda event: event.task_id, task.evolve),
+    ReadModel(gates, gate.Gate, lambda event: event.gate_id, gate.evolve),
+    ReadModel(agents, agent.Agent, lambda event: event.agent_id, agent.evolve),
+    ReadModel(workflows, workflow.Workflow, lambda event: event.version, workflow.evolve),
+)

@@ -1,0 +1,392 @@
+"""Read models: tickets, tasks, agents and the journal, each answer as of one moment in the journal."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from shared.contracts.agent import Status as AgentStatus
+from shared.contracts.gate import GateStatus
+from shared.contracts.messages import Key, Moment, Priority, Query, Result
+from shared.contracts.task import Needs, OnDependencyFailure
+
+TaskStatus = Literal["waiting", "ready", "claimed", "running", "completed", "failed", "cancelled"]
+AttemptOutcome = Literal["completed", "failed", "timed_out", "lease_expired", "cancelled"]
+DependencyOutcome = Literal["open", "completed", "failed"]
+ModelState = Literal["live", "missing", "building", "interrupted", "differs", "swapped", "rolled_back"]
+
+Limit = Annotated[int, Field(ge=1, le=200, description="Most entries of an answer; it may hold fewer.")]
+
+
+class Evidence(Result):
+    """An artifact that was handed in for a visit, without its content."""
+
+    artifact_id: Key
+    artifact_type: Key
+    artifact_path: str | None = None
+    sha256: str | None = None
+    measured: bool = False
+    collected_by: str
+    task_id: Key | None = None
+    summary: str = Field(default="", description="The number in it, for example `90 %`.")
+    reasons: tuple[str, ...] = Field(default=(), description="Why it does not meet its criteria.")
+    submitted_at: Moment
+
+
+class TicketSummary(Result):
+    """A ticket as lists show it."""
+
+    ticket_id: Key
+    title: str
+    priority: Priority
+    workflow: Key
+    workflow_version: Key
+    phase_id: Key
+    visit: int = Field(description="How often it has entered the phase it is in.")
+    path: tuple[Key, ...] = Field(description="Every phase it was in, in order, the present one last.")
+    regressions: int = Field(description="How often a failed gate sent it back.")
+    tags: tuple[str, ...] = ()
+    repository: str | None = None
+    gate: GateStatus = Field(description="Verdict of the gate on the present visit.")
+    blocking_reasons: tuple[str, ...] = Field(
+        default=(), description="Why the gate failed; before it has judged, why an earlier one sent it here."
+    )
+    tasks: dict[TaskStatus, int] = Field(description="How many of its tasks are in each status.")
+    agents: tuple[Key, ...] = Field(default=(), description="Who has a task of it now.")
+    opened_at: Moment
+    updated_at: Moment = Field(description="When it, its tasks or its gate last changed.")
+    closed_at: Moment | None = Field(default=None, description="When it came to a phase that ends it.")
+
+
+class TicketView(TicketSummary):
+    """A ticket with all that is known of it."""
+
+    description: str
+    parent_ticket_id: Key | None = None
+    blocked_by: tuple[Key, ...] = ()
+    deadline: Moment | None = None
+    opened_by: str
+    entered_at: Moment = Field(description="When it came to the phase it is in.")
+    reason: str = Field(default="", description="Why it is in this phase.")
+    forced: bool = Field(default=False, description="Whether an override put it there.")
+    judged_at: Moment | None = Field(default=None, description="When the gate last judged the visit.")
+    artifacts: tuple[Evidence, ...] = Field(default=(), description="Of the present visit, oldest first.")
+
+
+class Tickets(Result):
+    """A page of tickets, newest first."""
+
+    tickets: tuple[TicketSummary, ...]
+    next: Key | None = Field(default=None, description="Ask again with this as `after`; absent at the end.")
+
+
+class TaskAttempt(Result):
+    """One try at a task."""
+
+    attempt: int
+    agent_id: Key
+    claimed_at: Moment
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    outcome: AttemptOutcome | None = Field(default=None, description="Absent while it goes on.")
+    error: str | None = Field(default=None, description="Up to 2,000 characters; the journal has it whole.")
+
+
+class TaskSummary(Result):
+    """A task as lists show it."""
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    task_type: Key
+    title: str
+    priority: Priority
+    status: TaskStatus
+    held: bool = Field(default=False, description="Its ticket is on hold: nobody may claim it.")
+    branched: bool = Field(default=False, description="It was made for another phase than its ticket was in.")
+    parent_task_id: Key | None = None
+    agent_id: Key | None = Field(default=None, description="Who has it, or had it when it ended.")
+    attempt: int = Field(default=0, description="Number of the last attempt; 0 before the first.")
+    percent: float | None = Field(default=None, description="How far the attempt is, if its agent says so.")
+    created_at: Moment
+    updated_at: Moment
+    ended_at: Moment | None = None
+
+
+class TaskView(TaskSummary):
+    """A task with all that is known of it."""
+
+    description: str
+    required_capabilities: tuple[str, ...] = ()
+    depends_on: dict[Key, DependencyOutcome] = Field(
+        default_factory=dict, description="The tasks it waits for, and how each stands for it."
+    )
+    dependents: tuple[Key, ...] = Field(default=(), description="The tasks that wait for it.")
+    needs: Needs
+    on_dependency_failure: OnDependencyFailure
+    resources: tuple[str, ...] = ()
+    timeout_seconds: float | None = None
+    max_retries: int
+    deadline: Moment | None = None
+    template: Key | None = None
+    repository: str | None = None
+    workflow_version: Key | None = None
+    blocking_reasons: tuple[str, ...] = Field(
+        default=(), description="Why a gate sent the ticket back to this phase."
+    )
+    claim_epoch: int = 0
+    ready_at: Moment | None = None
+    rank: float | None = None
+    not_before: Moment | None = Field(default=None, description="When the delay before a retry is over.")
+    message: str = Field(default="", description="What its agent last said of its progress.")
+    reason: str = Field(default="", description="Why it failed, was cancelled, or lost its last attempt.")
+    summary: str | None = Field(default=None, description="Of the result, by the agent.")
+    artifacts: tuple[str, ...] = Field(default=(), description="Paths, else types, of what it handed in.")
+    commit: str | None = Field(default=None, description="Where the work is in the repository.")
+    late_reports: int = Field(default=0, description="How many reports came after it had ended.")
+    attempts: tuple[TaskAttempt, ...] = Field(default=(), description="Oldest first.")
+
+
+class Tasks(Result):
+    """A page of tasks, newest first."""
+
+    tasks: tuple[TaskSummary, ...]
+    next: Key | None = Field(default=None, description="Ask again with this as `after`; absent at the end.")
+
+
+class Stay(Result):
+    """One transition of a ticket, and the stay it began."""
+
+    from_phase: Key | None = Field(default=None, description="Absent for the opening.")
+    to_phase: Key
+    visit: int
+    reason: str = ""
+    forced: bool = False
+    regression: bool = Field(default=False, description="Whether a failed gate sent it back.")
+    blocking_reasons: tuple[str, ...] = ()
+    artifacts: tuple[Key, ...] = Field(default=(), description="What the gate of `from_phase` judged.")
+    actor: str
+    at: Moment
+    left_at: Moment | None = Field(
+        default=None, description="When the stay ended; absent for the present one."
+    )
+
+
+class PhasePath(Result):
+    """Every transition of a ticket, oldest first; the first one is the opening."""
+
+    ticket_id: Key
+    history: tuple[Stay, ...]
+
+
+class AgentLine(Result):
+    """An agent: what it said of itself, how it is, and what it has done."""
+
+    agent_id: Key
+    name: str | None = Field(
+        default=None,
+        description="Absent, with all that follows from registering, for "
+        "one that takes tasks without having registered.",
+    )
+    agent_type: str | None = None
+    capabilities: tuple[str, ...] = ()
+    capacity: int | None = None
+    tags: tuple[str, ...] = ()
+    phases: tuple[Key, ...] | None = None
+    version: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    session: int = 0
+    status: AgentStatus | None = Field(default=None, description="RUNNING is an idle one that has tasks.")
+    available: bool = True
+    registered_at: Moment | None = None
+    status_since: Moment | None = None
+    tasks: tuple[Key, ...] = Field(default=(), description="The tasks it has now.")
+    claims: int = Field(default=0, description="Attempts it has begun.")
+    completed: int = Field(default=0, description="Attempts that completed their task.")
+    lost: int = Field(default=0, description="Attempts that ended because it was silent or gone.")
+    last_claimed_at: Moment | None = None
+
+
+class AgentLines(Result):
+    """Agents by id."""
+
+    agents: tuple[AgentLine, ...]
+    next: Key | None = Field(default=None, description="Ask again with this as `after`; absent at the end.")
+
+
+class EventLink(Result):
+    """An event and what made it happen: a command, by its id, and the event that made somebody send it."""
+
+    sequence: int = Field(description="Place in the journal.")
+    source: Key = Field(description="Service that announced it.")
+    position: int = Field(description="Place among the events of its service.")
+    event_id: str
+    type: str = Field(description="For example `task.claimed`.")
+    key: Key = Field(description="The ticket where there is one, else the thing itself.")
+    stream: str
+    version: int
+    actor: str = Field(description="Who sent the command.")
+    at: Moment
+    command_id: str
+    trigger: str | None = Field(
+        default=None, description="Absent when a person, a timer or an agent sent it."
+    )
+    correlation: str = Field(description="Id of the first command of the chain.")
+
+
+class JournalEntry(EventLink):
+    """An event with what it says."""
+
+    schema_number: int = Field(description="Form of its contract in which it was written.")
+    data: dict[str, Any] | None = Field(
+        description="Absent when too large to be listed; `qry.<source>.events` has it."
+    )
+    bytes: int = Field(description="Size of `data`.")
+
+
+class JournalPage(Result):
+    """A page of the journal, oldest first."""
+
+    events: tuple[JournalEntry, ...]
+    next: int | None = Field(default=None, description="Ask again with this as `after`; absent at the end.")
+    head: int = Field(description="Sequence of the newest event there is.")
+
+
+class EventChain(Result):
+    """Events that hang together."""
+
+    events: tuple[EventLink, ...]
+    complete: bool = Field(description="False when there are more, or when one is not in the journal.")
+
+
+class Heard(Result):
+    """How far the events of one service have been heard."""
+
+    source: Key
+    position: int = Field(
+        description="Of the newest event heard; `qry.<source>.position` tells the newest of all."
+    )
+    at: Moment | None = Field(default=None, description="When that event happened.")
+
+
+class RebuildReport(Result):
+    """How a rebuild went."""
+
+    sequence: int = Field(description="The journal up to here was folded and compared.")
+    events: int = Field(description="Events that this read model is made of.")
+    rows: int
+    seconds: float
+    held_seconds: float = Field(
+        description="How long new events had to wait for the comparison and the swap."
+    )
+    identical: bool = Field(description="Whether every row is, byte for byte, what the live one was.")
+    differences: tuple[str, ...] = Field(default=(), description="Keys of rows that differ, at most 20.")
+
+
+class ReadModelView(Result):
+    """How a read model stands."""
+
+    name: str
+    state: ModelState = Field(
+        description="`missing`: earlier events were never folded into it. `differs`: rebuilt, found "
+        "different and left as it was. `interrupted`: a rebuild died; nothing was changed."
+    )
+    rows: int
+    code_changed: bool = Field(
+        description="Other code than today's made its rows: a rebuild shows whether that matters."
+    )
+    can_roll_back: bool = Field(description="Whether the version before the last swap is still there.")
+    changed_at: Moment | None = None
+    build_sequence: int | None = Field(
+        default=None, description="How far a rebuild that is under way has come."
+    )
+    last_rebuild: RebuildReport | None = None
+
+
+class ProjectionView(Result):
+    """How the journal and the read models stand."""
+
+    sequence: int = Field(description="Newest event of the journal; every read model has folded it.")
+    sources: tuple[Heard, ...]
+    read_models: tuple[ReadModelView, ...]
+
+
+class GetTicket(Query):
+    """One ticket with its gate, its tasks in numbers and who works on it."""
+
+    position_of = "phase"
+
+    ticket_id: Key
+
+
+class ListTickets(Query):
+    """Tickets, newest first."""
+
+    position_of = "phase"
+
+    phase: Key | None = Field(default=None, description="Only those in this phase.")
+    workflow: Key | None = Field(default=None, description="Only those of this workflow.")
+    after: Key | None = Field(default=None, description="Go on behind this ticket.")
+    limit: Limit = 50
+
+
+class GetTask(Query):
+    """One task with all its attempts."""
+
+    position_of = "scheduler"
+
+    task_id: Key
+
+
+class ListTasks(Query):
+    """Tasks, newest first."""
+
+    position_of = "scheduler"
+
+    ticket_id: Key | None = Field(default=None, description="Only those of this ticket.")
+    status: TaskStatus | None = Field(default=None, description="Only those in this status.")
+    after: Key | None = Field(default=None, description="Go on behind this task.")
+    limit: Limit = 100
+
+
+class PhaseHistory(Query):
+    """Every transition of a ticket, oldest first."""
+
+    position_of = "phase"
+
+    ticket_id: Key
+
+
+class ListAgents(Query):
+    """Agents by id, those that have left too."""
+
+    position_of = "registry"
+
+    after: Key | None = Field(default=None, description="Go on behind this agent.")
+    limit: Limit = 200
+
+
+class Journal(Query):
+    """Events in the order they were heard."""
+
+    ticket_id: Key | None = Field(default=None, description="Only those of this ticket.")
+    type: str | None = Field(default=None, description="Only those of this type, for example `task.claimed`.")
+    after: int = Field(default=0, ge=0, description="Go on behind this sequence.")
+    limit: Limit = 100
+
+
+class Causes(Query):
+    """An event, the event that led to it, the one that led to that, and so on; the root comes last."""
+
+    event_id: str
+
+
+class Effects(Query):
+    """Everything that an event led to, directly and not, in the order of the journal."""
+
+    event_id: str
+    limit: int = Field(default=1000, ge=1, le=1000)
+
+
+class ProjectionStatus(Query):
+    """How far the read models are, and how their last rebuilds went."""
