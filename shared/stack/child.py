@@ -108,7 +108,8 @@ def _spawn(command: Sequence[str], log_file: Path, account: Account | None) -> s
 def _dying_with_owner(stop_signal: signal.Signals) -> list[str]:
     """Prefix by which the kernel stops the server when its owner is killed; empty where the system has none.
 
-    Without it the server outlives the owner until the next start of the same home stops it.
+    To the kernel the owner is the thread that started the server. Without the prefix the server outlives the
+    owner until the next start of the same home stops it.
     """
     setpriv = shutil.which("setpriv")
     if setpriv is None or not _knows_pdeathsig(setpriv):

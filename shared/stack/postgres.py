@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import secrets
 import shutil
 import signal
 from contextlib import suppress
@@ -89,8 +90,8 @@ class Postgres:
         await asyncio.to_thread(self._clear_the_way)
         for torn in self._home.root.glob("postgres.torn-*"):
             shutil.rmtree(torn, ignore_errors=True)
-        # A name of its own: an initdb whose owner was killed may still be writing.
-        fresh = self._home.folder(f"postgres.torn-{os.getpid()}")
+        # A name of its own: an initdb that was interrupted may still be writing.
+        fresh = self._home.folder(f"postgres.torn-{secrets.token_hex(4)}")
         await self._initdb(fresh)
         fresh.rename(self._data)
         _sync_folder(self._home.root)
@@ -130,7 +131,7 @@ class Postgres:
         try:
             await child.exited.wait()
         finally:
-            await child.kill()
+            await child.stop()
         if child.code:
             raise ServerFailed("initdb", f"ended with code {child.code}", self._log)
 

@@ -2,7 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,12 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-async def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+async def model() -> AsyncIterator[Path]:
     """A home that has been started once."""
-    home = tmp_path_factory.mktemp("model") / ".omoi"
-    async with await Stack.start(home):
-        return home
+    with tempfile.TemporaryDirectory(prefix="omoi-") as made:
+        async with await Stack.start(Path(made) / ".omoi") as stack:
+            pass
+        yield stack.home
 
 
 @pytest.fixture

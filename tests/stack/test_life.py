@@ -37,6 +37,17 @@ async def test_a_second_start_on_a_running_home_names_its_process(home: Path) ->
         pass
 
 
+async def test_an_interrupted_first_start_can_be_repeated(folder: Path) -> None:
+    start = asyncio.create_task(Stack.start(folder))
+    while not list(folder.glob("postgres.torn-*/*")):  # noqa: ASYNC110 - a folder tells nobody
+        await asyncio.sleep(0.01)
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    async with await Stack.start(folder):
+        assert list(folder.glob("postgres.torn-*")) == []
+
+
 async def test_stopping_twice_is_stopping_once(home: Path) -> None:
     stack = await Stack.start(home)
     await stack.stop()
