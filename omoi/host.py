@@ -9,6 +9,7 @@ from time import monotonic
 import structlog
 
 from omoi.services import all_services
+from shared.kernel import tracing
 from shared.kernel.http import Pages, serving
 from shared.kernel.metrics import Metrics
 from shared.kernel.runtime import Runtime
@@ -62,6 +63,8 @@ async def hosting(settings: Settings, names: Sequence[str] = ()) -> AsyncIterato
 
     Without URLs in the settings the embedded stack is started first and stopped last.
     """
+    if settings.traces:
+        tracing.configure()
     services = all_services()
     chosen = [services[name] for name in names or services]
     async with AsyncExitStack() as undo:

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from shared.kernel import tracing
 from shared.kernel.decider import Lookup
 from shared.kernel.draft import Desk, Draft, Missing
 from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome
@@ -67,6 +68,8 @@ class Batcher:
 
     async def submit(self, envelope: Envelope) -> None:
         """Queue a command; its `answer` is called once it has an outcome. Waits while the queue is full."""
+        name = f"{self._store.service.name}.{self._label(envelope)}"
+        envelope.span, envelope.traceparent = tracing.begin(name, envelope.traceparent)
         self._unanswered += 1
         self._idle.clear()
         await self._queue.put(envelope)
@@ -120,6 +123,7 @@ class Batcher:
                 await envelope.answer(outcome)
             except Exception:  # one sender that cannot be reached must not silence the others
                 log.exception("answer_not_sent", command_id=envelope.id, command=envelope.name)
+            tracing.end(envelope.span, outcome)
             self._unanswered -= 1
         if not self._unanswered:
             self._idle.set()

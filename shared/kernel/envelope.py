@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from opentelemetry.trace import Span
+
 from shared.contracts.messages import Authority, Command
 from shared.kernel.decider import Refused
 
@@ -62,6 +64,8 @@ class Envelope:
     traceparent: str | None = None
     timer: tuple[str, datetime] | None = None
     """Key and due time, when a timer sent it."""
+    span: Span | None = None
+    """The trace's record of it, while one is kept."""
     answer: Callable[[Outcome], Awaitable[None]] = field(default=_nobody)
 
 

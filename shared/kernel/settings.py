@@ -24,6 +24,10 @@ class Settings(BaseSettings):
     )
     replicas: int = Field(default=1, ge=1, le=5, description="Copies of the streams in a NATS cluster.")
     log_level: str = "info"
+    traces: bool = Field(
+        default=False,
+        description="Record OpenTelemetry spans, to OTEL_EXPORTER_OTLP_ENDPOINT if set, else to the console.",
+    )
     http_port: int | None = Field(
         default=None, description="Port of health, metrics and AsyncAPI; none when absent."
     )
