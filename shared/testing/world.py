@@ -122,6 +122,14 @@ class World:
         finally:
             await connection.close()
 
+    async def execute(self, sql: str) -> None:
+        """Change something in the database."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
     async def events(self, count: int, seconds: float = 10, subject: str = "evt.>") -> list[Any]:
         """The first `count` messages that the broker holds."""
         subscription = await self.client.jetstream().subscribe(subject, ordered_consumer=True)
@@ -153,16 +161,22 @@ def _install(connection: Connection, service: Service, tables: Sequence[MetaData
 async def world(database_url: str, nats_url: str) -> AsyncIterator[World]:
     """A new database on the server of `database_url`, and streams without a message."""
     name = f"test_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(database_url)
-    await admin.execute(f'CREATE DATABASE "{name}"')
-    client = await nats.connect(nats_url)
+    await _administer(database_url, f'CREATE DATABASE "{name}"')
+    client = await nats.connect(nats_url, max_reconnect_attempts=-1)
     try:
         await empty(client)
         yield World(database_url.replace("/omoi", f"/{name}", 1), nats_url, client)
     finally:
         await client.close()
-        await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        await admin.close()
+        await _administer(database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _administer(database_url: str, statement: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def empty(client: Client) -> None:

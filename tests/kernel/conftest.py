@@ -5,10 +5,23 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from shared.stack import Stack
 from shared.testing.world import World, world
 from tests.kernel import till
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Drawing frames around the variables of every planted fault takes seconds."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S.%f"),
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
 
 
 @pytest.fixture(scope="session")
