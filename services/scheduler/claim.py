@@ -26,7 +26,7 @@ from shared.contracts.task import (
 )
 from shared.kernel.decider import Context, Facts, Lookup, Past, Refused, Waiting
 
-FIRST_PAGE = 32
+FIRST_PAGE = 16
 """Candidates looked at first; more are asked for when claims decided before have taken them."""
 PAGE_GROWTH = 4
 

@@ -34,7 +34,6 @@ def add_dependency(command: AddDependency, past: Past, context: Context) -> Fact
     """Let a task that nobody has begun wait for one more."""
     decision = Decision(past, context)
     task = decision.task(command.task_id)
-    decision.task(command.depends_on)
     if command.depends_on in task.depends_on:
         return decision.about(task.task_id)
     if task.status not in ("waiting", "ready") or task.not_before:

@@ -1,11 +1,12 @@
 """What the scheduler answers, and where its rules look for tasks."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, BindParameter, Select, cast, literal, select, true
+from sqlalchemy import CTE, BindParameter, Select, Text, cast, func, literal, select, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.scheduler.attempt import attempts
@@ -47,31 +48,44 @@ def _ids(rows: Rows) -> tuple[str, ...]:
 
 
 def first_in_rank(lookup: ReadyCandidates) -> Select[Any]:
-    """One index probe for each lane there is, `limit` index entries of each lane that fits; never a scan."""
-    lanes = _lanes()
+    """One index probe for each lane there is, and few entries of those that fit and can win; never a scan.
+
+    Before the first task of the n-th lane come the first ones of n - 1 others: only `limit` lanes matter, and
+    of the n-th no more than `limit` - n + 1 tasks.
+    """
+    heads = _heads(lookup)
     of_lane = (
         select(columns.task_id, columns.rank)
-        .where(columns.lane == lanes.c.lane)
+        .where(columns.lane == heads.c.lane)
         .order_by(columns.rank, columns.task_id)
-        .limit(_written(lookup.limit))
+        .limit(_written(lookup.limit + 1) - heads.c.place)
         .lateral("of_lane")
     )
-    found = select(of_lane.c.task_id).select_from(lanes.join(of_lane, true()))
-    parts = cast(lanes.c.lane, JSONB)
-    if lookup.capabilities is not None:
-        required = parts.op("-")(literal(0))
-        found = found.where(required.op("<@")(literal(list(lookup.capabilities), JSONB)))
-    if lookup.phases is not None:
-        found = found.where(parts[0].astext.in_(lookup.phases))
+    found = select(of_lane.c.task_id).select_from(heads.join(of_lane, true()))
     return found.order_by(of_lane.c.rank, of_lane.c.task_id).limit(_written(lookup.limit))
 
 
+def _heads(lookup: ReadyCandidates) -> CTE:
+    """The lanes that the agent can serve, by their first tasks."""
+    lanes = _lanes()
+    parts = cast(lanes.c.lane, JSONB)
+    in_rank = [lanes.c.rank, lanes.c.task_id]
+    heads = select(lanes.c.lane, func.row_number().over(order_by=in_rank).label("place"))
+    if lookup.capabilities is not None:
+        required, able = parts.op("-")(_written(0)), literal(json.dumps(lookup.capabilities), Text)
+        heads = heads.where(required.op("<@")(cast(able, JSONB)))
+    if lookup.phases is not None:
+        heads = heads.where(parts[0].astext.in_(lookup.phases))
+    return heads.order_by(*in_rank).limit(_written(lookup.limit)).cte("heads")
+
+
 def _lanes() -> CTE:
-    """The lanes in which there is a task: from each to the next, https://wiki.postgresql.org/wiki/Loose_indexscan."""
-    in_lane = select(columns.lane).where(columns.lane.is_not(None)).order_by(columns.lane).limit(_written(1))
-    lanes = select(in_lane.scalar_subquery().label("lane")).cte("lanes", recursive=True)
-    following = in_lane.where(columns.lane > lanes.c.lane).correlate(lanes).scalar_subquery()
-    return lanes.union_all(select(following).where(lanes.c.lane.is_not(None)))
+    """Each lane with its first task, from one to the next (https://wiki.postgresql.org/wiki/Loose_indexscan)."""
+    in_order = [columns.lane, columns.rank, columns.task_id]
+    first = select(*in_order).order_by(*in_order).limit(_written(1))
+    lanes = first.where(columns.lane.is_not(None)).cte("lanes", recursive=True)
+    following = first.where(columns.lane > lanes.c.lane).lateral("following")
+    return lanes.union_all(select(following).select_from(lanes.join(following, true())))
 
 
 def _written(number: int) -> BindParameter[int]:
