@@ -22,8 +22,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 As = Annotated[str, typer.Option("--as", help="Act under this name.", metavar="NAME")]
 OPERATOR_NAME = OPERATOR
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+WIDE = 200
+"""Columns of output that no terminal shows, so that lines stay whole for whoever reads them later."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
 
 
 def settings() -> Settings:
@@ -86,7 +89,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         return
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column != columns[-1])
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     out.print(table)

@@ -61,6 +61,16 @@ def open_(
     _run(command, actor, as_json, "Opened ticket {ticket_id}.")
 
 
+def short(phase_id: str) -> str:
+    """A phase as people call it."""
+    return phase_id.removeprefix("PHASE_")
+
+
+def moment(at: str) -> str:
+    """A time to the second."""
+    return at[:19].replace("T", " ")
+
+
 def _priority(text: str) -> Priority:
     try:
         return Priority(text)
@@ -83,11 +93,11 @@ def list_(
             print_json(found)
             return 0
         rows = [
-            (t["ticket_id"], t["title"], t["phase_id"], t["visit"], t["priority"], t["gate"])
+            (t["ticket_id"], short(t["phase_id"]), t["visit"], t["priority"], t["gate"], t["title"])
             for t in found["tickets"]
         ]
         print_table(
-            "", ("ticket", "title", "phase", "visit", "priority", "gate"), rows, "There are no tickets."
+            "", ("ticket", "phase", "visit", "priority", "gate", "title"), rows, "There are no tickets."
         )
         return 0
 
@@ -111,8 +121,25 @@ def show(ticket_id: TicketId, as_json: Json = False) -> None:
 
 
 def _show(ticket: dict[str, Any]) -> None:
-    shown = {name: value for name, value in ticket.items() if value not in (None, "", [], {})}
-    print_table("", ("field", "value"), list(shown.items()), "")
+    """One ticket for a person: what is set, the phases as a way, the artifacts as a list."""
+    artifacts = ticket.pop("artifacts", [])
+    ticket["path"] = " -> ".join(short(phase) for phase in ticket.get("path", []))
+    ticket["tasks"] = ", ".join(f"{n} {status}" for status, n in ticket.get("tasks", {}).items() if n)
+    shown = [
+        (name, _plain(value)) for name, value in ticket.items() if value not in (None, "", [], {}, False)
+    ]
+    print_table("", ("field", "value"), shown, "")
+    rows = [
+        (a["artifact_type"], "measured" if a["measured"] else "claimed", a["summary"], a["artifact_path"])
+        for a in artifacts
+    ]
+    if rows:
+        out.print()
+        print_table("", ("artifact", "evidence", "says", "path"), rows, "")
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @app.command()

@@ -111,7 +111,10 @@ class Repository:
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
-        """Hold the merge lock, which excludes every worker on this machine and dies with its process."""
+        """Hold the repository's lock, which excludes every worker on this machine and dies with its process.
+
+        For merging, and for git's list of worktrees, which git itself reads while another git writes it.
+        """
         descriptor = os.open(self.common_dir / "omoi.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             await _flock(descriptor, self.root)

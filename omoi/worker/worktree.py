@@ -203,10 +203,10 @@ async def _add(tree: Worktree) -> None:
     draft = tree.home / "attempt.draft"
     draft.write_text(json.dumps(_record(tree)))
     draft.replace(tree.home / "attempt.json")
-    await tree.repository.git(
-        "worktree", "add", "--quiet", "--no-track", "-B", tree.branch, str(tree.path), tree.base,
-        timeout_seconds=_CHECKOUT_TIMEOUT_SECONDS,
-    )  # fmt: skip
+    add = ("worktree", "add", "--quiet", "--no-track", "--no-checkout", "-B", tree.branch)
+    async with tree.repository.locked():
+        await tree.repository.git(*add, str(tree.path), tree.base)
+    await tree.git("reset", "--quiet", "--hard", timeout_seconds=_CHECKOUT_TIMEOUT_SECONDS)
     tree.reports.mkdir()
     (tree.home / "started").touch()
 
@@ -216,11 +216,12 @@ async def _remove(tree: Worktree) -> None:
     if (tree.home / "started").exists():
         await _keep(tree)
     await asyncio.to_thread(_delete, tree.path)
-    worktrees = await tree.repository.git("worktree", "list", "--porcelain")
-    if f"worktree {tree.path}" in worktrees.splitlines():
-        await tree.repository.git("worktree", "remove", "--force", "--force", str(tree.path))
-    if await tree.repository.tip(tree.branch) is not None:
-        await tree.repository.git("update-ref", "-d", f"refs/heads/{tree.branch}")
+    async with tree.repository.locked():
+        worktrees = await tree.repository.git("worktree", "list", "--porcelain")
+        if f"worktree {tree.path}" in worktrees.splitlines():
+            await tree.repository.git("worktree", "remove", "--force", "--force", str(tree.path))
+        if await tree.repository.tip(tree.branch) is not None:
+            await tree.repository.git("update-ref", "-d", f"refs/heads/{tree.branch}")
 
 
 async def _keep(tree: Worktree) -> None:
