@@ -99,6 +99,15 @@ async def test_commits_lead_back_to_ticket_task_and_agent(project: Project) -> N
     ]  # fmt: skip
 
 
+async def test_locks_left_by_a_killed_git_do_not_cost_the_work(project: Project) -> None:
+    async with project.attempt("t") as tree:
+        (tree.path / "half.txt").write_text("half\n")
+        for lock in ("worktrees/tree/index.lock", "worktrees/tree/HEAD.lock", "refs/heads/omoi/t-1.lock"):
+            (project.root / ".git" / lock).touch()
+        await land(tree)
+    assert project.show("half.txt") == "half"
+
+
 async def test_one_attempt_belongs_to_one_living_worker(project: Project) -> None:
     async with project.attempt("t") as tree:
         with pytest.raises(LeaseHeld, match="Another worker"):
