@@ -207,9 +207,9 @@ def history(ticket_id: TicketId, as_json: Json = False) -> None:
             return 0
         rows = [
             (
-                h["at"][:19],
-                h.get("from_phase") or "",
-                h["to_phase"],
+                moment(h["at"]),
+                short(h.get("from_phase") or ""),
+                short(h["to_phase"]),
                 h["visit"],
                 h["actor"],
                 h.get("reason", ""),
