@@ -48,7 +48,8 @@ class Progress:
     """Why the last gate failed."""
     tasks: Mapping[str, Work] = field(default_factory=dict)
     gate: str = ""
-    commits: int = 0
+    waiting: str = ""
+    """Why finished work is not on the target branch yet."""
 
     @property
     def phase_id(self) -> str:
@@ -123,6 +124,8 @@ def _task(progress: Progress, event: Event) -> tuple[Progress, str | None]:
         note=told,
     )
     after = replace(progress, tasks={**progress.tasks, event.task_id: changed})  # type: ignore[attr-defined]
+    if isinstance(event, task.TaskCompleted):
+        after = replace(after, waiting=event.result.get("waiting") or "")
     return after, f"{work.task_type} {told}" if told else None
 
 

@@ -253,5 +253,7 @@ def _summarise(watch: Watch, ended: str | None, plan: Plan) -> None:
     told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     out.print(f"Tasks       {told or 'none'} in {summary['seconds']} s")
     out.print(f"Repository  {plan.repository}", markup=False, soft_wrap=True)
+    if progress.waiting:
+        out.print(f"[yellow]Waiting[/yellow]     {progress.waiting}", soft_wrap=True)
     out.print(f"Look at     omoi ticket history {progress.ticket_id}", soft_wrap=True)
     out.print(f"            omoi events --ticket {progress.ticket_id}", soft_wrap=True)

@@ -19,9 +19,9 @@ from omoi.worker.briefing import briefing
 from omoi.worker.environment import environment
 from omoi.worker.evidence import Artifact, measure
 from omoi.worker.git import GitFailed
-from omoi.worker.merge import Landing, MergeConflict, land
+from omoi.worker.merge import Landing, MergeConflict, land, settle
 from omoi.worker.process import Cancelled, Command, Finished, Run, TimedOut, run
-from omoi.worker.repository import RepositoryProblem, open_repository
+from omoi.worker.repository import Repository, RepositoryProblem, open_repository
 from omoi.worker.worktree import Worktree, checked_out, prune
 from shared.client import Answer, Client, ClientError, Unreachable
 from shared.contracts.agent import Deregister, Heartbeat, Register
@@ -97,6 +97,8 @@ class Worker:
         self._told = told
         self._running: dict[str, Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: dict[Path, Repository] = {}
+        """Repositories where work waits for the person's checkout."""
         self._session = 0
         self._interval = 5.0
         self._freed = asyncio.Event()
@@ -143,6 +145,17 @@ class Worker:
             return
         for claimed in claims:
             self._begin(claimed)
+        if not claims:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """Bring work to the target branch that had to wait for the person's checkout."""
+        for root, repository in list(self._waiting.items()):
+            try:
+                if await settle(repository) is None:
+                    del self._waiting[root]
+            except (RepositoryProblem, GitFailed, OSError) as problem:
+                log.warning("work_waits", repository=str(root), error=str(problem))
 
     async def _claim(self, count: int) -> list[ClaimedTask]:
         answer = await self._client.ask(
@@ -214,7 +227,10 @@ class Worker:
                 artifacts = await measure(tree, outputs)
                 await self._extend(running)  # a claim that was lost meanwhile must not land
                 if running.lost is None:
-                    await self._complete(running, await land(tree), artifacts, ran)
+                    landing = await land(tree)
+                    if landing.waiting:
+                        self._waiting[tree.repository.root] = tree.repository
+                    await self._complete(running, landing, artifacts, ran)
             case Finished(code):
                 await self._fail(running, f"The command ended with exit code {code}.\n\n{ran.tail}")
 
@@ -310,6 +326,7 @@ class Worker:
             running.cancel.set()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self._settle()
         try:
             await self._client.ask(
                 Deregister(agent_id=self._settings.agent_id, reason="the worker stops"), patience=3
