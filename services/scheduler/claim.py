@@ -1,5 +1,6 @@
 """Claims: who may work on a task, under which epoch, and for how long."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,6 +30,8 @@ from shared.kernel.decider import Context, Facts, Lookup, Past, Refused, Waiting
 FIRST_PAGE = 16
 """Candidates looked at first; more are asked for when claims decided before have taken them."""
 PAGE_GROWTH = 4
+ANSWER_BYTES = 700_000
+"""Of descriptions, as JSON; the broker takes no message over 1 MiB."""
 
 
 class StaleClaim(Refused):
@@ -54,7 +57,7 @@ class ClaimsOf(Lookup[tuple[str, ...]]):
 def claim_task(command: ClaimTask, past: Past, context: Context) -> Facts:
     """Hand the first tasks in rank to an agent that can do them; wait for one if it likes to."""
     decision = Decision(past, context)
-    offered = islice(_offered(decision, command), command.max_tasks)
+    offered = _fitting_one_message(islice(_offered(decision, command), command.max_tasks))
     won = tuple(_hand_over(decision, task, command.agent_id) for task in offered)
     until = context.received_at + timedelta(seconds=command.wait_seconds)
     if not won and context.at < until:
@@ -67,6 +70,16 @@ def _offered(decision: Decision, command: ClaimTask) -> Iterator[Task]:
         task = decision.of(Task, task_id)
         if _suits(task, command) and not reasons(task, decision.of(Ticket, task.ticket_id)):
             yield task
+
+
+def _fitting_one_message(tasks: Iterator[Task]) -> Iterator[Task]:
+    """As many of the tasks as an answer can hold; one alone always fits (at most 100,000 characters)."""
+    filled = 0
+    for task in tasks:
+        filled += len(json.dumps(task.description, ensure_ascii=False).encode())
+        if filled > ANSWER_BYTES:
+            return
+        yield task
 
 
 def _candidates(decision: Decision, command: ClaimTask) -> Iterator[str]:

@@ -17,14 +17,12 @@ def rank(task: Task, ranking: Ranking, ready_at: datetime, now: datetime) -> flo
     A later task overtakes an earlier one by the difference of their boosts at most: waiting wins at last.
     """
     waited_for = min(len(task.dependents) * ranking.dependent_seconds, ranking.dependent_cap_seconds)
-    near = nears(task, ranking)
-    urgent = ranking.deadline_seconds if near is not None and near <= now else 0.0
+    urgent = ranking.deadline_seconds if _is_near(task.deadline, ranking, now) else 0.0
     return ready_at.timestamp() - _boost(task.priority, ranking) - waited_for - urgent
 
 
-def nears(task: Task, ranking: Ranking) -> datetime | None:
-    """When its deadline is near."""
-    return task.deadline and task.deadline - timedelta(seconds=ranking.deadline_within_seconds)
+def _is_near(deadline: datetime | None, ranking: Ranking, now: datetime) -> bool:
+    return deadline is not None and (deadline - now).total_seconds() <= ranking.deadline_within_seconds
 
 
 def _boost(priority: Priority, ranking: Ranking) -> float:
@@ -48,9 +46,9 @@ def make_ready(decision: Decision, task: Task) -> None:
             rank=rank(task, ranking, decision.at, decision.at),
         )
     )
-    near = nears(task, ranking)
-    if near is not None and near > decision.at:
-        decision.record(Timer(f"deadline-{task.task_id}", near, ApproachDeadline(task_id=task.task_id)))
+    if task.deadline and not _is_near(task.deadline, ranking, decision.at):
+        near_at = task.deadline - timedelta(seconds=ranking.deadline_within_seconds)
+        decision.record(Timer(f"deadline-{task.task_id}", near_at, ApproachDeadline(task_id=task.task_id)))
 
 
 def rerank(decision: Decision, task_id: str, reason: str) -> None:

@@ -85,6 +85,13 @@ def test_an_agent_takes_as_many_as_it_asks_for_in_the_order_of_rank() -> None:
     assert shop.claim(max_tasks=2) == ()
 
 
+def test_an_agent_gets_no_more_than_one_message_can_hold() -> None:
+    shop = Workshop()
+    for task_id in "abc":
+        shop.create(task_id, description="\N{CHAIR}" * 80_000)
+    assert [len(shop.claim(max_tasks=9)) for _ in range(3)] == [2, 1, 0]
+
+
 def test_an_agent_gets_only_what_it_can_do() -> None:
     shop = Workshop()
     shop.create("a", required_capabilities=("saw", "paint"))

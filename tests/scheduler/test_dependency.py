@@ -53,6 +53,31 @@ def test_a_task_whose_need_is_met_is_told_no_more() -> None:
     assert [event.dependency_id for event in shop.of_type(TaskDependencyEnded)] == ["a"]
 
 
+def test_those_behind_a_task_that_may_begin_go_on_waiting_for_it() -> None:
+    shop = Workshop()
+    shop.create("c", shop.create("b", shop.create("a")), on_dependency_failure="fail")
+    shop.complete("a")
+    assert (shop.status("b"), shop.status("c")) == ("ready", "waiting")
+
+
+def test_those_behind_a_task_that_has_begun_hear_nothing_of_what_it_no_longer_needs() -> None:
+    shop = Workshop()
+    shop.create("c", shop.create("a"), shop.create("b"), needs="any")
+    shop.create("d", "c", on_dependency_failure="fail")
+    shop.complete("a")
+    shop.fail("b")
+    assert (shop.status("c"), shop.status("d")) == ("ready", "waiting")
+
+
+def test_a_task_between_two_attempts_is_not_hurried_by_another_dependency() -> None:
+    shop = Workshop()
+    shop.create("c", shop.create("a"), shop.create("b", priority="LOW"), needs="any")
+    shop.complete("a")
+    shop.lose("c")
+    shop.complete("b")
+    assert shop.reasons("c") == ["retry_scheduled"]
+
+
 def test_a_task_made_after_what_it_waits_for_was_completed_is_ready() -> None:
     shop = Workshop()
     shop.create("a")

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -36,6 +36,12 @@ def test_a_near_deadline_puts_a_task_ahead(minutes: float, seconds: int) -> None
     assert boost(Task(priority=Priority.LOW, deadline=NOON + minutes * MINUTE)) == seconds
 
 
+@pytest.mark.parametrize(("deadline", "seconds"), [("0001-01-01", 7200), ("9999-12-31", 0)])
+def test_a_deadline_at_the_end_of_time_is_a_deadline(deadline: str, seconds: int) -> None:
+    moment = datetime.fromisoformat(deadline).replace(tzinfo=UTC)
+    assert boost(Task(priority=Priority.LOW, deadline=moment)) == seconds
+
+
 def test_the_workflow_says_how_far_ahead() -> None:
     ranking = Ranking(medium_seconds=1, dependent_seconds=2, deadline_seconds=4, deadline_within_seconds=60)
     assert boost(Task(dependents=("x",), deadline=NOON + MINUTE), ranking) == 7
@@ -46,7 +52,7 @@ def test_a_task_that_waits_longer_than_the_difference_goes_first() -> None:
     shop.create("old", priority="LOW")
     shop.wait(3601)
     shop.create("urgent", priority="HIGH")
-    shop.take("old")
+    assert [task.task_id for task in shop.claim(max_tasks=2)] == ["old", "urgent"]
 
 
 def test_a_generated_task_is_ranked_with_those_that_wait_for_it() -> None:
