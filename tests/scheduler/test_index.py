@@ -3,73 +3,17 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
 from itertools import product
 from typing import Any
 
 import pytest
 
 from services.scheduler.claim import ClaimsOf, ReadyCandidates
-from services.scheduler.service import scheduler
 from services.scheduler.settle import OpenTasksOf
-from services.scheduler.tables import metadata, row
+from services.scheduler.tables import row
 from services.scheduler.task import Task, normalised
-from shared.kernel.database import open_pool
-from shared.kernel.decider import Lookup
-from shared.kernel.reading import Reading
-from shared.kernel.reads import StoreReading
-from shared.kernel.store import Store
-from shared.testing.world import World
-from tests.scheduler.workshop import WORKFLOW, plain_ticket
-
-
-class Shop:
-    """A running scheduler, spoken to over the wire."""
-
-    def __init__(self, world: World, reading: Reading) -> None:
-        self.world = world
-        self.reading = reading
-
-    async def do(self, name: str, **body: Any) -> dict[str, Any]:
-        """Send a command as the operator; it must be taken."""
-        answer = await self.world.ask(f"scheduler.{name}", body, actor="operator")
-        assert answer["ok"], answer
-        result: dict[str, Any] = answer["result"]
-        return result
-
-    async def create(self, task_id: str, *depends_on: str, **body: Any) -> str:
-        """Make a task by hand."""
-        named = {"task_id": task_id, "ticket_id": "T-1", "task_type": "chore", "title": task_id}
-        await self.do("create_task", **named, depends_on=depends_on, **body)
-        return task_id
-
-    async def claim(self, **body: Any) -> list[dict[str, Any]]:
-        """Let bob take what he can."""
-        tasks: list[dict[str, Any]] = (await self.do("claim_task", agent_id="bob", **body))["tasks"]
-        return tasks
-
-    async def query(self, name: str, **body: Any) -> dict[str, Any]:
-        """Ask a question that has an answer."""
-        answer = await self.world.query(f"scheduler.{name}", body)
-        assert answer["ok"], answer
-        result: dict[str, Any] = answer["result"]
-        return result
-
-    async def find(self, lookup: Lookup[Any]) -> Any:
-        """What a rule would be told."""
-        return await scheduler.lookups[type(lookup)](lookup, self.reading)
-
-
-@pytest.fixture
-async def shop(a_world: World) -> AsyncIterator[Shop]:
-    await a_world.install(scheduler, tables=[metadata])
-    pool = await open_pool(a_world.database_url, scheduler.name)
-    async with pool, a_world.running(scheduler):
-        opened = Shop(a_world, StoreReading(Store(scheduler, pool)))
-        document = WORKFLOW.model_dump(mode="json")
-        await opened.do("follow_workflow", version=WORKFLOW.version, document=document)
-        await opened.do("follow_ticket", **plain_ticket().model_dump(mode="json"))
-        yield opened
+from tests.scheduler.conftest import Shop
+from tests.scheduler.workshop import plain_ticket
 
 
 async def test_candidates_are_the_tasks_an_agent_can_do_in_the_order_of_rank(shop: Shop) -> None:
@@ -249,15 +193,6 @@ async def test_what_does_not_exist_is_not_found(
     shop: Shop, query: str, body: dict[str, str], code: str
 ) -> None:
     assert (await shop.world.query(f"scheduler.{query}", body))["code"] == code
-
-
-async def test_many_agents_never_get_the_same_task(shop: Shop) -> None:
-    for number in range(60):
-        await shop.create(f"task-{number:02}")
-    won = await asyncio.gather(*(shop.claim() for _ in range(100)))
-    handed_out = [task["task_id"] for tasks in won for task in tasks]
-    assert sorted(handed_out) == sorted(f"task-{number:02}" for number in range(60))
-    assert len(won) == 100
 
 
 async def test_an_agent_that_waits_gets_the_task_when_it_comes(shop: Shop) -> None:
