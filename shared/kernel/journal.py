@@ -91,20 +91,21 @@ class Fold:
         self._adapter: TypeAdapter[Any] = TypeAdapter(model.row)
         self._key = next(iter(model.table.primary_key.columns)).name
 
-    async def apply(self, connection: Any, events: Sequence[Event], table: str | None = None) -> None:
-        """Load the rows the events are about, fold in memory, write them back in one statement."""
+    async def apply(self, connection: Any, events: Sequence[Event], table: str | None = None) -> set[str]:
+        """Load the rows the events are about, fold in memory, write them back; answers the rows' keys."""
         by_key: dict[str, list[Event]] = defaultdict(list)
         for event in events:
             if type(event) in self.events and (key := self.model.key(event)) is not None:
                 by_key[key].append(event)
         if not by_key:
-            return
+            return set()
         name = table or self.model.name
         before = await self._load(connection, name, list(by_key))
         after = {key: self._folded(before.get(key), happened) for key, happened in by_key.items()}
         rows = [row for row in after.values() if row is not None]
         gone = [key for key, row in after.items() if row is None and key in before]
         await write_rows(connection, self.model.table, rows, gone, name)
+        return set(by_key)
 
     def _folded(self, row: Any, events: Sequence[Event]) -> Any:
         for event in events:

@@ -5,7 +5,7 @@ while the service goes on folding and answering. Whatever moment it dies at, the
 next rebuild begins anew. It must be of the same release as the running service.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from time import monotonic
@@ -22,6 +22,7 @@ from shared.kernel.decider import Refused, Unavailable
 from shared.kernel.declaration import ReadModel, Service
 from shared.kernel.journal import Fold, code_of, head, hold
 from shared.kernel.reads import DIALECT
+from shared.kernel.renaming import rename, renamed
 from shared.kernel.wire import read_event
 
 log = structlog.get_logger()
@@ -31,7 +32,8 @@ WINDOW = 2000
 DIFFERENCES = 20
 LOCK = "hashtextextended('omoios/rebuild', 0)"
 RUNNING = (
-    "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted"  # noqa: S608 - constants
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     f" AND ((classid::bigint << 32) | objid::bigint) = {LOCK})"
 )
 """SQL that is true while somebody rebuilds or rolls back."""
@@ -39,6 +41,9 @@ STATEMENT_SECONDS = 3600.0
 """For the statements that read or index a whole table."""
 SWAP_WAIT = "5s"
 """How long the swap may wait for queries that are under way: everybody else waits behind it."""
+
+ALL = 'SELECT "{key}" AS key FROM "{live}" UNION SELECT "{key}" FROM "{copy}"'
+LATE = "SELECT unnest($1::text[]) AS key"
 
 Kind = Literal["build", "old"]
 Progress = Callable[[str, int, int], None]
@@ -140,6 +145,7 @@ class Copy:
         self._fold = Fold(model)
         self._types = sorted(event.wire_name() for event in self._fold.events)
         self._table = copy_name(model, kind)
+        self._key = str(next(iter(model.table.primary_key.columns)).name)
         self._code: str | None = None
         self._sequence = 0
         self._events = 0
@@ -151,7 +157,12 @@ class Copy:
         async with self._connection.transaction():
             await self._connection.execute(f'DROP TABLE IF EXISTS "{self._table}"')
             await self._connection.execute(str(CreateTable(self._blueprint()).compile(dialect=DIALECT)))
-            await self._note("building", build_sequence=0)
+            await self._connection.execute(
+                "INSERT INTO read_models (name, state, changed_at) VALUES ($1, 'missing', now())"
+                " ON CONFLICT DO NOTHING",
+                self._model.name,
+            )
+            await self._note(state="building", build_sequence=0)
 
     async def resume(self) -> None:
         """The table that the last swap has put aside."""
@@ -165,25 +176,26 @@ class Copy:
         self._sequence, self._code = row["old_sequence"], row["old_code"]
 
     async def finish(self, *, accept_differences: bool) -> Rebuilt:
-        """Catch up with the journal, then hold it for the rest, the comparison and the swap."""
+        """Catch up, compare, then hold the journal for the little that has come since, and swap."""
         await self._catch_up()
         await self._prepare()
+        await self._catch_up()
+        differences = await self._compared()
         async with self._connection.transaction():
             await hold(self._connection)
             held_at = monotonic()
-            await self._fold_to(await head(self._connection))
-            rows, differences = await self._compare()
-            identical = differences is None
+            late = await self._fold_to(await head(self._connection))
+            differences += await self._differing(LATE, sorted(late))
             rebuilt = Rebuilt(
                 read_model=self._model.name,
-                swapped=identical or accept_differences,
+                swapped=accept_differences or not differences,
                 sequence=self._sequence,
                 events=self._events,
-                rows=rows,
+                rows=await self._connection.fetchval(f'SELECT count(*) FROM "{self._table}"'),  # noqa: S608
                 seconds=round(monotonic() - self._started, 3),
                 held_seconds=round(monotonic() - held_at, 3),
-                identical=identical,
-                differences=differences or (),
+                identical=not differences,
+                differences=tuple(sorted(set(differences))[:DIFFERENCES]),
             )
             await self._conclude(rebuilt)
         log.info("read_model_rebuilt", **asdict(rebuilt))
@@ -191,28 +203,31 @@ class Copy:
 
     async def _catch_up(self) -> None:
         while (end := await head(self._connection)) - self._sequence > WINDOW:
-            await self._fold_to(end)
+            await self._fold_window(self._sequence + WINDOW, end)
 
-    async def _fold_to(self, end: int) -> None:
+    async def _fold_to(self, end: int) -> set[str]:
+        """Fold what is left; answers the keys of the rows that changed."""
+        keys: set[str] = set()
         while self._sequence < end:
-            until = min(self._sequence + WINDOW, end)
-            async with self._connection.transaction():
-                await self._fold_window(until)
-                await self._note_sequence(until)
-            self._sequence = until
-            self._progress(self._model.name, until, end)
+            keys |= await self._fold_window(min(self._sequence + WINDOW, end), end)
+        return keys
 
-    async def _fold_window(self, until: int) -> None:
-        rows = await self._connection.fetch(
-            "SELECT sequence, type, schema, data FROM journal"
-            " WHERE sequence > $1 AND sequence <= $2 AND type = ANY ($3) ORDER BY sequence",
-            self._sequence,
-            until,
-            self._types,
-        )
-        events: list[Event] = [read_event(row["type"], row["schema"], row["data"]) for row in rows]
-        await self._fold.apply(self._connection, events, self._table)
+    async def _fold_window(self, until: int, end: int) -> set[str]:
+        async with self._connection.transaction():
+            rows = await self._connection.fetch(
+                "SELECT type, schema, data FROM journal"
+                " WHERE sequence > $1 AND sequence <= $2 AND type = ANY ($3) ORDER BY sequence",
+                self._sequence,
+                until,
+                self._types,
+            )
+            events: list[Event] = [read_event(row["type"], row["schema"], row["data"]) for row in rows]
+            keys = await self._fold.apply(self._connection, events, self._table)
+            await self._note(**{f"{self._kind}_sequence": until})
+        self._sequence = until
         self._events += len(events)
+        self._progress(self._model.name, until, end)
+        return keys
 
     async def _prepare(self) -> None:
         """The indexes cost less after the load; and the planner shall know the table before queries come."""
@@ -229,12 +244,16 @@ class Copy:
             index.name = quoted_name(renamed(str(index.name), self._model.name, self._table), None)
         return table
 
-    async def _compare(self) -> tuple[int, tuple[str, ...] | None]:
-        """How many rows the copy has, and the keys of those that differ from the live ones; None if none."""
-        rows, checksum = await self._checksum(self._table)
-        if (rows, checksum) == await self._checksum(self._model.name):
-            return rows, None
-        return rows, await self._differences()
+    async def _compared(self) -> list[str]:
+        """The keys of rows that differ from the live ones, in one snapshot of both tables and of the journal.
+
+        A snapshot shows the live table as of the end of the journal, without holding anybody up.
+        """
+        async with self._connection.transaction(isolation="repeatable_read"):
+            await self._fold_to(await head(self._connection))
+            if await self._checksum(self._table) == await self._checksum(self._model.name):
+                return []
+            return await self._differing(ALL.format(live=self._model.name, copy=self._table, key=self._key))
 
     async def _checksum(self, table: str) -> tuple[int, Any]:
         """Over the canonical JSON of every row; a sum does not mind the order in which the rows lie."""
@@ -244,20 +263,21 @@ class Copy:
         )
         return row["n"], row["hashes"]
 
-    async def _differences(self) -> tuple[str, ...]:
-        key = next(iter(self._model.table.primary_key.columns)).name
+    async def _differing(self, keys: str, *arguments: Any) -> list[str]:
+        key = f'"{self._key}"'
         rows = await self._connection.fetch(
-            f'SELECT coalesce(l."{key}", c."{key}") AS key'  # noqa: S608 - names of declared tables
-            f' FROM "{self._model.name}" l FULL JOIN "{self._table}" c ON l."{key}" = c."{key}"'
-            " WHERE to_jsonb(l)::text IS DISTINCT FROM to_jsonb(c)::text ORDER BY 1 LIMIT $1",
-            DIFFERENCES,
+            f"SELECT k.key FROM ({keys}) AS k"  # noqa: S608 - names of declared tables
+            f' LEFT JOIN "{self._model.name}" l ON l.{key} = k.key'
+            f' LEFT JOIN "{self._table}" c ON c.{key} = k.key'
+            f" WHERE to_jsonb(l)::text IS DISTINCT FROM to_jsonb(c)::text ORDER BY 1 LIMIT {DIFFERENCES}",
+            *arguments,
             timeout=STATEMENT_SECONDS,
         )
-        return tuple(row["key"] for row in rows)
+        return [row["key"] for row in rows]
 
     async def _conclude(self, rebuilt: Rebuilt) -> None:
         if not rebuilt.swapped:
-            await self._note("differs", report=asdict(rebuilt))
+            await self._note(state="differs", report=asdict(rebuilt), build_sequence=None)
             return
         try:
             await self._swap()
@@ -266,16 +286,13 @@ class Copy:
                 f"A query has used {self._model.name} for over {SWAP_WAIT}. Nothing was changed; try again."
             ) from error
         await self._connection.execute(
-            "UPDATE read_models SET old_sequence = $2, old_code = code, code = $3, build_sequence = NULL"
-            " WHERE name = $1",
-            self._model.name,
-            rebuilt.sequence,
-            self._code,
+            "UPDATE read_models SET old_code = code WHERE name = $1", self._model.name
         )
+        await self._note(code=self._code, old_sequence=rebuilt.sequence, build_sequence=None)
         if self._kind == "build":
-            await self._note("swapped", report=asdict(rebuilt))
+            await self._note(state="swapped", report=asdict(rebuilt))
         else:
-            await self._note("rolled_back")
+            await self._note(state="rolled_back")
 
     async def _swap(self) -> None:
         live, build, old = self._model.name, copy_name(self._model, "build"), copy_name(self._model, "old")
@@ -287,22 +304,11 @@ class Copy:
         await rename(self._connection, live, old)
         await rename(self._connection, build, live)
 
-    async def _note_sequence(self, sequence: int) -> None:
+    async def _note(self, **values: Any) -> None:
+        changes = ", ".join(f"{name} = ${number}" for number, name in enumerate(values, 2))
         await self._connection.execute(
-            f"UPDATE read_models SET {self._kind}_sequence = $2, changed_at = now() WHERE name = $1",  # noqa: S608
+            f"UPDATE read_models SET {changes}, changed_at = now() WHERE name = $1",  # noqa: S608
             self._model.name,
-            sequence,
-        )
-
-    async def _note(self, state: str, **values: Any) -> None:
-        names = ["name", "state", *values]
-        places = ", ".join(f"${number}" for number in range(1, len(names) + 1))
-        changes = ", ".join(f"{name} = excluded.{name}" for name in names)
-        await self._connection.execute(
-            f"INSERT INTO read_models ({', '.join(names)}, changed_at) VALUES ({places}, now())"  # noqa: S608
-            f" ON CONFLICT (name) DO UPDATE SET {changes}, changed_at = now()",
-            self._model.name,
-            state,
             *values.values(),
         )
 
@@ -310,31 +316,3 @@ class Copy:
 def copy_name(model: ReadModel, kind: Kind) -> str:
     """`tickets__build`, `tickets__old`."""
     return f"{model.name}__{kind}"
-
-
-def renamed(name: str, before: str, after: str) -> str:
-    """The name of a part of a table after the table was renamed: `tickets_pkey` -> `tickets__old_pkey`."""
-    return after + name.removeprefix(before) if name.startswith(before) else name
-
-
-async def rename(connection: Any, before: str, after: str) -> None:
-    """Rename a table with its indexes and constraints."""
-    await connection.execute(f'ALTER TABLE "{before}" RENAME TO "{after}"')
-    indexes = await connection.fetch(
-        "SELECT indexrelid::regclass::text AS name FROM pg_index WHERE indrelid = $1::text::regclass", after
-    )
-    for name in _names(indexes):
-        await connection.execute(f'ALTER INDEX "{name}" RENAME TO "{renamed(name, before, after)}"')
-    constraints = await connection.fetch(
-        "SELECT conname AS name FROM pg_constraint"
-        " WHERE conrelid = $1::text::regclass AND contype IN ('n', 'c')",
-        after,
-    )
-    for name in _names(constraints):
-        await connection.execute(
-            f'ALTER TABLE "{after}" RENAME CONSTRAINT "{name}" TO "{renamed(name, before, after)}"'
-        )
-
-
-def _names(rows: Sequence[Any]) -> list[str]:
-    return [row["name"] for row in rows]

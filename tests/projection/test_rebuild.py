@@ -5,6 +5,7 @@ import random
 import signal
 import sys
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from services.projection.ticket import Ticket, evolve
 from shared.contracts.messages import Event
 from shared.contracts.phase import PhaseTransitioned, TicketOpened
 from shared.contracts.projection import GetTicket, ListTickets, ProjectionStatus
+from shared.kernel.database import open_pool
 from shared.kernel.declaration import Service
 from shared.kernel.rebuild import (
     WINDOW,
@@ -123,6 +125,39 @@ async def test_a_row_that_no_event_made_is_reported_and_left_until_it_is_accepte
     assert (await model_of(records))["state"] == "differs"
     assert (await records.rebuild(accept_differences=True)).swapped
     assert await records.rows("tickets") == sound
+    assert (await records.rebuild()).identical
+
+
+async def test_what_changes_after_the_comparison_is_compared_as_well(records: Records) -> None:
+    """Another thread tampers with a row, and lets an event change it, while the snapshot is compared."""
+    await records.hear(*(opened(f"T{n}") for n in range(5)))
+    [late] = records.log.received([moved("T2", "DO", "REVIEW", 5)])
+
+    async def meddle() -> None:
+        await records.world.fetch("UPDATE projection.tickets SET title = 'Another' WHERE ticket_id = 'T2'")
+        async with await open_pool(records.world.database_url, "projection") as pool:
+            await Records(records.world, pool).take([late])
+
+    def told(_: str, folded_to: int, __: int) -> None:
+        if folded_to == 5:
+            thread = Thread(target=asyncio.run, args=[meddle()])
+            thread.start()
+            thread.join()
+
+    found = await records.rebuild(progress=told)
+    assert (found.sequence, found.swapped, found.differences) == (6, False, ("T2",))
+
+
+async def test_a_fold_that_breaks_ends_the_rebuild_and_nothing_else(records: Records) -> None:
+    def broken(ticket: Ticket | None, event: TicketOpened) -> Ticket | None:
+        raise ZeroDivisionError(event.ticket_id)
+
+    await records.hear(opened())
+    models = [replace(model, evolve=broken) for model in READ_MODELS if model.name == "tickets"]
+    with pytest.raises(ZeroDivisionError):
+        await rebuild_of(records.world.database_url, Service("projection", read_models=models), "tickets")
+    assert (await model_of(records))["state"] == "interrupted"
+    assert (await records.ask(GetTicket(ticket_id="T1")))["title"] == "Ticket T1"
     assert (await records.rebuild()).identical
 
 
