@@ -15,7 +15,6 @@ from shared.kernel.reads import StoreReading
 from shared.kernel.rebuild import Rebuilt, rebuild
 from shared.kernel.received import Received
 from shared.kernel.store import Store
-from shared.testing.world import World
 from tests.projection.given import Log
 
 NAMES = [model.name for model in READ_MODELS]
@@ -25,8 +24,8 @@ Rows = dict[str, dict[str, Any]]
 class Records:
     """Hears events as the service's consumer does."""
 
-    def __init__(self, world: World, pool: asyncpg.Pool) -> None:
-        self.world = world
+    def __init__(self, database_url: str, pool: asyncpg.Pool) -> None:
+        self.database_url = database_url
         self.pool = pool
         self.log = Log()
         self._journal = Journal(projection.read_models)
@@ -50,11 +49,20 @@ class Records:
 
     async def rebuild(self, name: str = "tickets", **options: Any) -> Rebuilt:
         """Build a read model anew."""
-        return await rebuild(self.world.database_url, projection, name, **options)
+        return await rebuild(self.database_url, projection, name, **options)
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Look into the database, or meddle with it, with the rights of its owner."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
+            return rows
+        finally:
+            await connection.close()
 
     async def rows(self, table: str) -> Rows:
         """The rows of a table by their keys."""
-        found = await self.world.fetch(f"SELECT to_jsonb(t)::text AS row FROM projection.{table} t")
+        found = await self.fetch(f"SELECT to_jsonb(t)::text AS row FROM projection.{table} t")
         rows = [orjson.loads(record["row"]) for record in found]
         return {row[key_of(table)]: row for row in rows}
 

@@ -116,7 +116,7 @@ async def test_a_row_that_no_event_made_is_reported_and_left_until_it_is_accepte
 ) -> None:
     await records.hear(*(opened(f"T{n}") for n in range(5)))
     sound = await records.rows("tickets")
-    await records.world.fetch(tampering)
+    await records.fetch(tampering)
     tampered = await records.rows("tickets")
     found = await records.rebuild()
     assert (found.identical, found.swapped) == (False, False)
@@ -134,9 +134,9 @@ async def test_what_changes_after_the_comparison_is_compared_as_well(records: Re
     [late] = records.log.received([moved("T2", "DO", "REVIEW", 5)])
 
     async def meddle() -> None:
-        await records.world.fetch("UPDATE projection.tickets SET title = 'Another' WHERE ticket_id = 'T2'")
-        async with await open_pool(records.world.database_url, "projection") as pool:
-            await Records(records.world, pool).take([late])
+        await records.fetch("UPDATE projection.tickets SET title = 'Another' WHERE ticket_id = 'T2'")
+        async with await open_pool(records.database_url, "projection") as pool:
+            await Records(records.database_url, pool).take([late])
 
     def told(_: str, folded_to: int, __: int) -> None:
         if folded_to == 5:
@@ -155,7 +155,7 @@ async def test_a_fold_that_breaks_ends_the_rebuild_and_nothing_else(records: Rec
     await records.hear(opened())
     models = [replace(model, evolve=broken) for model in READ_MODELS if model.name == "tickets"]
     with pytest.raises(ZeroDivisionError):
-        await rebuild_of(records.world.database_url, Service("projection", read_models=models), "tickets")
+        await rebuild_of(records.database_url, Service("projection", read_models=models), "tickets")
     assert (await model_of(records))["state"] == "interrupted"
     assert (await records.ask(GetTicket(ticket_id="T1")))["title"] == "Ticket T1"
     assert (await records.rebuild()).identical
@@ -163,7 +163,7 @@ async def test_a_fold_that_breaks_ends_the_rebuild_and_nothing_else(records: Rec
 
 async def test_of_many_differences_twenty_are_named(records: Records) -> None:
     await records.hear(*(opened(f"T{n:02}") for n in range(30)))
-    await records.world.fetch("UPDATE projection.tickets SET title = 'Another'")
+    await records.fetch("UPDATE projection.tickets SET title = 'Another'")
     found = await records.rebuild()
     assert found.differences == tuple(f"T{n:02}" for n in range(20))
 
@@ -171,7 +171,7 @@ async def test_of_many_differences_twenty_are_named(records: Records) -> None:
 async def test_a_changed_fold_takes_effect_when_it_is_accepted_and_can_be_taken_back(
     records: Records,
 ) -> None:
-    url = records.world.database_url
+    url = records.database_url
     await records.hear(opened("T1"), opened("T2"))
     assert not (await rebuild_of(url, CHANGED, "tickets")).swapped
     changed = await rebuild_of(url, CHANGED, "tickets", accept_differences=True)
@@ -188,7 +188,7 @@ async def test_a_changed_fold_takes_effect_when_it_is_accepted_and_can_be_taken_
 
 
 async def test_rolling_back_twice_is_going_forward(records: Records) -> None:
-    url = records.world.database_url
+    url = records.database_url
     await records.hear(opened("T1"))
     await rebuild_of(url, CHANGED, "tickets", accept_differences=True)
     for title in ("Ticket T1", "TICKET T1", "Ticket T1"):
@@ -200,7 +200,7 @@ async def test_rolling_back_twice_is_going_forward(records: Records) -> None:
 async def test_without_an_earlier_version_there_is_nothing_to_roll_back(records: Records) -> None:
     await records.hear(opened())
     with pytest.raises(NothingToRollBack):
-        await roll_back(records.world.database_url, projection, "tickets")
+        await roll_back(records.database_url, projection, "tickets")
 
 
 async def test_a_read_model_must_exist_to_be_rebuilt(records: Records) -> None:
@@ -210,7 +210,7 @@ async def test_a_read_model_must_exist_to_be_rebuilt(records: Records) -> None:
 
 async def test_one_rebuild_runs_at_a_time(records: Records) -> None:
     await records.hear(opened())
-    async with alone(records.world.database_url, projection):
+    async with alone(records.database_url, projection):
         with pytest.raises(RebuildRunning):
             await records.rebuild()
     assert (await records.rebuild()).identical
@@ -253,7 +253,7 @@ async def test_a_rebuild_killed_in_the_middle_hinders_neither_the_service_nor_th
     records: Records,
 ) -> None:
     await records.hear(*MANY)
-    arguments = ["-c", KILLED, records.world.database_url]
+    arguments = ["-c", KILLED, records.database_url]
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     while not (await process.stdout.readline()).startswith(b"folded"):
@@ -277,21 +277,18 @@ async def test_a_swapped_table_keeps_the_names_of_its_indexes_and_constraints(re
         "SELECT indexname AS name FROM pg_indexes WHERE schemaname = 'projection' AND tablename = $1"
         " UNION SELECT conname FROM pg_constraint WHERE conrelid = ('projection.' || $1)::regclass ORDER BY 1"
     )
-    before = await records.world.fetch(sql, "tickets")
+    before = await records.fetch(sql, "tickets")
     for _ in range(3):
         await records.rebuild()
-    assert await records.world.fetch(sql, "tickets") == before
-    old = [
-        row["name"].replace("tickets__old", "tickets")
-        for row in await records.world.fetch(sql, "tickets__old")
-    ]
+    assert await records.fetch(sql, "tickets") == before
+    old = [row["name"].replace("tickets__old", "tickets") for row in await records.fetch(sql, "tickets__old")]
     assert sorted(old) == sorted(row["name"] for row in before)
 
 
 async def test_a_read_model_that_came_later_is_missing_its_past_until_it_is_rebuilt(records: Records) -> None:
     await records.hear(opened())
-    await records.world.fetch("TRUNCATE projection.tickets")
-    await records.world.fetch("DELETE FROM projection.read_models WHERE name = 'tickets'")
+    await records.fetch("TRUNCATE projection.tickets")
+    await records.fetch("DELETE FROM projection.read_models WHERE name = 'tickets'")
     await records.hear(moved("T1", "DO", "REVIEW", 5))
     assert (await model_of(records))["state"] == "missing"
     await records.rebuild(accept_differences=True)

@@ -31,7 +31,7 @@ def _is_of_kernel(change: object) -> bool:
 
 async def test_the_migrations_make_what_is_declared(records: Records) -> None:
     engine = create_async_engine(
-        records.world.database_url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool
+        records.database_url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool
     )
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
@@ -41,7 +41,7 @@ async def test_the_migrations_make_what_is_declared(records: Records) -> None:
 async def test_the_journal_and_the_read_models_belong_to_the_role_that_rebuilds_them(
     records: Records,
 ) -> None:
-    owners = await records.world.fetch(
+    owners = await records.fetch(
         "SELECT tablename FROM pg_tables WHERE schemaname = 'projection' AND tableowner = 'omoi_projection'"
     )
     assert {row["tablename"] for row in owners} == {*NAMES, "journal", "read_models"}
