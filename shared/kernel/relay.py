@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import asyncpg
@@ -13,19 +13,23 @@ import orjson
 import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import PubAck
+from nats.js.api import StreamConfig, StreamInfo
 
 from shared.kernel import wire
 from shared.kernel.leases import Leases
 from shared.kernel.metrics import Metrics
-from shared.kernel.publishing import publish_all
+from shared.kernel.publishing import publish_all, publish_atomically
 from shared.kernel.store import Store
 
 log = structlog.get_logger()
 
 LEASE = "relay"
+SEQUENCE, CREATED, FIRST = "broker-sequence", "broker-created", "broker-first"
+"""Marks beside the cursor: where in the stream it stands, when the stream was made, where the stream begins."""
 CHUNK = 500
 """Events read and published at a time; all are in flight together."""
+ATOMIC_FROM = 30
+"""An atomic batch costs four syncs of the disk however large it is, a message on its own costs one."""
 POLL_SECONDS = 1.0
 CHECK_SECONDS = 5.0
 ACK_SECONDS = 5.0
@@ -41,6 +45,17 @@ Provision = Callable[[], Awaitable[None]]
 
 class StoreRewound(Exception):
     """The broker holds events that the database never wrote: the database was restored to the past."""
+
+
+class StreamRewound(Exception):
+    """The broker puts new messages where it had put others before: it has lost those."""
+
+
+class Held(NamedTuple):
+    """An event that the broker holds: its position in the log, its sequence in the stream."""
+
+    position: int
+    sequence: int
 
 
 def event_headers(service: str, row: asyncpg.Record) -> dict[str, str]:
@@ -156,63 +171,99 @@ class Relay:
         self._metrics.relay_lag.labels(self._service).set(len(rows))
         if not rows:
             return False
-        acks = await self._publish(rows)
-        self._sequence = max(ack.seq for ack in acks)
-        await self._advance(rows[-1]["position"])
+        try:
+            await self._advance(rows[-1]["position"], await self._publish(rows))
+        except StreamRewound as rewound:
+            await self._refill(Held(0, 0), rows[-1]["position"], str(rewound))
         return True
 
-    async def _publish(self, rows: Sequence[Any]) -> list[PubAck]:
-        messages = (
+    async def _publish(self, rows: Sequence[Any]) -> int:
+        """Publish rows of the log; returns the place of the last one in the stream."""
+        messages = [
             (
                 wire.event_subject(row["type"], row["key"]),
                 orjson.dumps(row["data"]),
                 event_headers(self._service, row) | {wire.MSG_ID: f"{row['id']}{self._salt}"},
             )
             for row in rows
-        )
-        return await publish_all(self._js, wire.EVENTS_STREAM, messages, ACK_SECONDS + len(rows) / 200)
+        ]
+        if len(messages) >= ATOMIC_FROM:
+            sequence = await publish_atomically(self._client, messages, ACK_SECONDS)
+            if sequence is not None:
+                return self._onward(sequence)
+        acks = await publish_all(self._js, wire.EVENTS_STREAM, messages, ACK_SECONDS + len(rows) / 200)
+        for ack in acks:
+            if not ack.duplicate:
+                self._onward(ack.seq)
+        return max(ack.seq for ack in acks)
 
-    async def _advance(self, position: int) -> None:
+    def _onward(self, sequence: int) -> int:
+        """The place of a message just published; it must lie behind everything published before."""
+        if sequence <= self._sequence:
+            raise StreamRewound(f"the stream was at {self._sequence} and took a message at {sequence}")
+        return sequence
+
+    async def _advance(self, position: int, sequence: int) -> None:
+        await self._note({self._service: position, SEQUENCE: sequence})
+        self._cursor, self._sequence = position, sequence
+
+    async def _note(self, marks: dict[str, int]) -> None:
         async with self._store.pool.acquire() as connection:
             await connection.execute(
-                "INSERT INTO checkpoints (consumer, source, position) VALUES ($1, $2, $3), ($1, $4, $5)"
+                "INSERT INTO checkpoints (consumer, source, position)"
+                " SELECT $1, source, position FROM unnest($2::text[], $3::bigint[]) AS n (source, position)"
                 " ON CONFLICT (consumer, source) DO UPDATE SET position = excluded.position",
                 LEASE,
-                self._service,
-                position,
-                "broker-sequence",
-                self._sequence,
+                list(marks),
+                list(marks.values()),
             )
-        self._cursor = position
 
-    async def _read_cursor(self) -> tuple[int, int]:
+    async def _marks(self) -> dict[str, int]:
         async with self._store.pool.acquire() as connection:
             rows = await connection.fetch(
                 "SELECT source, position FROM checkpoints WHERE consumer = $1", LEASE
             )
-        marks = {row["source"]: row["position"] for row in rows}
-        return marks.get(self._service, 0), marks.get("broker-sequence", 0)
+        return {row["source"]: row["position"] for row in rows}
 
     async def _check(self) -> None:
         """Compare what the broker really holds with what was published, and go back to what it still has."""
         await self._provision()
-        cursor, sequence = await self._read_cursor()
         info = await self._js.stream_info(wire.EVENTS_STREAM)
         if self._cursor is None:
             await self._refuse_rewind()
-        if cursor and not await self._holds(info.state.first_seq, info.state.last_seq, sequence, cursor):
-            held = await self._last_held()
-            if held < cursor:
-                await self._refill(held, cursor)
-                cursor = held
-        self._cursor, self._sequence, self._checked = cursor, sequence, monotonic()
+        marks = await self._marks()
+        stream = {CREATED: int(info.created.timestamp() * 1_000_000), FIRST: info.state.first_seq}
+        loss = await self._loss(info, marks, stream) if marks.get(self._service) else None
+        if loss:
+            await self._refill(*loss)
+        else:
+            self._cursor, self._sequence = marks.get(self._service, 0), marks.get(SEQUENCE, 0)
+        if any(marks.get(name) != value for name, value in stream.items()):
+            await self._note(stream)
+        self._checked = monotonic()
 
-    async def _holds(self, first: int, last: int, sequence: int, position: int) -> bool:
-        """Whether the message at `sequence` is ours at `position`, or has merely aged out of the stream."""
-        if sequence > last:
+    async def _loss(
+        self, info: StreamInfo, marks: dict[str, int], stream: dict[str, int]
+    ) -> tuple[Held, int, str] | None:
+        """The last event surely held, the cursor, and what has happened; None when the broker has lost nothing."""
+        cursor = marks[self._service]
+        if marks.get(CREATED, stream[CREATED]) != stream[CREATED]:
+            return Held(0, 0), cursor, "the stream was made anew"
+        if not _is_limited(info.config) and marks.get(FIRST, stream[FIRST]) < stream[FIRST]:
+            return Held(0, 0), cursor, "messages were purged"
+        if await self._holds(info, marks.get(SEQUENCE, 0), cursor):
+            return None
+        held = await self._last_held()
+        if held.position >= cursor:  # what came after the loss was published on top of it
+            held = Held(0, 0)
+        return held, cursor, "the broker does not hold what it had acknowledged"
+
+    async def _holds(self, info: StreamInfo, sequence: int, position: int) -> bool:
+        """Whether the message at `sequence` is ours at `position`, or aged out of the stream as it should."""
+        if sequence > info.state.last_seq:
             return False
-        if sequence < first:
-            return last >= first > 1  # the head was trimmed; an emptied or new stream is a loss
+        if sequence < info.state.first_seq:
+            return _is_limited(info.config)
         try:
             message = await self._js.get_msg(wire.EVENTS_STREAM, seq=sequence)
         except nats.js.errors.NotFoundError:
@@ -222,27 +273,35 @@ class Relay:
         return ours and int(headers.get(wire.POSITION, 0)) >= position
 
     async def _refuse_rewind(self) -> None:
-        held, head = await self._last_held(), await self._store.head()
+        held, head = (await self._last_held()).position, await self._store.head()
         if held > head:
             raise StoreRewound(
                 f"the broker holds {self._service}'s event {held}, its database ends at {head}: the database "
                 f"was restored to the past. Purge the stream {wire.EVENTS_STREAM} to publish the log anew."
             )
 
-    async def _last_held(self) -> int:
-        """Position of the last event of this service's own nouns that the broker holds."""
-        positions = [0]
+    async def _last_held(self) -> Held:
+        """The last event of this service's own nouns that the broker holds."""
+        held = Held(0, 0)
         for noun in wire.nouns_of(self._service):
             try:
                 message = await self._js.get_last_msg(wire.EVENTS_STREAM, wire.noun_subjects(noun))
             except nats.js.errors.NotFoundError:
                 continue
-            positions.append(int((message.headers or {}).get(wire.POSITION, 0)))
-        return max(positions)
+            position = int((message.headers or {}).get(wire.POSITION, 0))
+            held = max(held, Held(position, message.seq or 0))
+        return held
 
-    async def _refill(self, held: int, cursor: int) -> None:
-        lost = cursor - held
+    async def _refill(self, held: Held, cursor: int, reason: str) -> None:
+        """Go back to the last event that the broker surely holds, and publish from there again."""
+        lost = cursor - held.position
         self._salt = f":{uuid4()}"  # the broker may remember the ids of messages it no longer holds
-        log.error("broker_lost_events", service=self._service, held=held, lost=lost)
+        log.error("broker_lost_events", service=self._service, held=held.position, lost=lost, reason=reason)
         self._metrics.refills.labels(self._service).inc()
-        await self._refilled(held, lost, "the broker does not hold what it had acknowledged")
+        await self._refilled(held.position, lost, reason)
+        await self._advance(held.position, held.sequence)
+
+
+def _is_limited(config: StreamConfig) -> bool:
+    """Whether the stream may drop its oldest messages by itself."""
+    return any(limit and limit > 0 for limit in (config.max_age, config.max_msgs, config.max_bytes))

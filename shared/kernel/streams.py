@@ -31,6 +31,7 @@ def stream_configs(replicas: int = 1) -> list[StreamConfig]:
         StreamConfig(
             name=wire.EVENTS_STREAM,
             subjects=["evt.>"],
+            allow_atomic=True,
             retention=RetentionPolicy.LIMITS,
             allow_direct=True,
             **common,
