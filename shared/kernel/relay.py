@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 LEASE = "relay"
 SEQUENCE, CREATED, FIRST = "broker-sequence", "broker-created", "broker-first"
-"""Marks beside the cursor: where in the stream it stands, when the stream was made, where the stream begins."""
+"""Marks beside the cursor: its place in the stream, when the stream was made, where the stream begins."""
 CHUNK = 500
 """Events read and published at a time; all are in flight together."""
 ATOMIC_FROM = 30
@@ -232,6 +232,7 @@ class Relay:
         if self._cursor is None:
             await self._refuse_rewind()
         marks = await self._marks()
+        assert info.created, "the server says so of every stream"
         stream = {CREATED: int(info.created.timestamp() * 1_000_000), FIRST: info.state.first_seq}
         loss = await self._loss(info, marks, stream) if marks.get(self._service) else None
         if loss:
@@ -245,7 +246,7 @@ class Relay:
     async def _loss(
         self, info: StreamInfo, marks: dict[str, int], stream: dict[str, int]
     ) -> tuple[Held, int, str] | None:
-        """The last event surely held, the cursor, and what has happened; None when the broker has lost nothing."""
+        """The last event surely held, the cursor, and what happened; None when nothing was lost."""
         cursor = marks[self._service]
         if marks.get(CREATED, stream[CREATED]) != stream[CREATED]:
             return Held(0, 0), cursor, "the stream was made anew"

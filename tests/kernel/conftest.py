@@ -1,7 +1,7 @@
 """Worlds in which tills are installed, on the run's stack or on one that a test may break."""
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import structlog
 
 from shared.stack import Stack
 from shared.testing.world import World, world
-from tests.kernel import till
+from tests.kernel import book, ear, till
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,9 +34,23 @@ async def stack() -> AsyncIterator[Stack]:
 
 @pytest.fixture
 async def tills(a_world: World) -> World:
-    """A world with the till service's schema."""
-    await a_world.install(till.till, tables=[till.metadata])
+    """A world with the schemas of the tests' services."""
+    await install(a_world)
     return a_world
+
+
+async def install(made: World) -> None:
+    """Make the schemas of the tests' services."""
+    await made.install(till.till, tables=[till.metadata])
+    await made.install(ear.ear, book.book)
+
+
+@pytest.fixture(autouse=True)
+def sound() -> Iterator[None]:
+    """No fault planted by one test is left for the next."""
+    yield
+    for broken in (ear.BROKEN, book.BROKEN):
+        broken.clear()
 
 
 @pytest.fixture
@@ -51,5 +65,5 @@ async def own_stack() -> AsyncIterator[Stack]:
 async def frail(own_stack: Stack) -> AsyncIterator[World]:
     """Tills on servers that the test may kill."""
     async with world(own_stack.database_url, own_stack.nats_url()) as made:
-        await made.install(till.till, tables=[till.metadata])
+        await install(made)
         yield made

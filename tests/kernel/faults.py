@@ -41,7 +41,8 @@ async def as_one_batch(world: World, replica: Runtime, asks: list[Any]) -> list[
         rest = [asyncio.create_task(ask) for ask in asks]
         await queued(replica, len(asks))
     await first
-    return await asyncio.gather(*rest)
+    answers: list[dict[str, Any]] = await asyncio.gather(*rest)
+    return answers
 
 
 async def waits_for_the_lock(world: World) -> bool:

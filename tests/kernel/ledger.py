@@ -69,3 +69,63 @@ async def check_once(world: World, command_ids: Iterable[str], events: int = 1) 
 
 def _json(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str) else value
+
+
+async def payments_by_till(world: World, schema: str, fact: str) -> dict[str, list[int]]:
+    """Coins of each payment as a service has them in its log, in order."""
+    rows = await world.fetch(
+        "SELECT data->>'till_id' AS till_id, array_agg((data->>'coins')::int ORDER BY position) AS coins"
+        f" FROM {schema}.events WHERE type = '{fact}' GROUP BY 1"
+    )
+    return {row["till_id"]: row["coins"] for row in rows}
+
+
+async def heard_all(world: World) -> bool:
+    """Whether the ear noted every payment; never one twice, nor one that was not made."""
+    paid = await payments_by_till(world, "till", "till.paid")
+    noted = await payments_by_till(world, "ear", "ear.noted")
+    for till_id, coins in noted.items():
+        assert not Counter(coins) - Counter(paid.get(till_id, [])), f"heard too much of {till_id}"
+    return {k: sorted(v) for k, v in noted.items()} == {k: sorted(v) for k, v in paid.items()}
+
+
+async def heard_in_order(world: World) -> bool:
+    """Whether the ear noted every payment in the order it was made."""
+    return await payments_by_till(world, "ear", "ear.noted") == await payments_by_till(
+        world, "till", "till.paid"
+    )
+
+
+async def booked_all(world: World) -> bool:
+    """Whether the book has every event of the tills, and its rows are the fold of them."""
+    [row] = await world.fetch(
+        "SELECT (SELECT count(*) FROM till.events) ="
+        " (SELECT count(*) FROM book.journal WHERE source = 'till') AS complete"
+    )
+    if not row["complete"]:
+        return False
+    await check_book(world)
+    return True
+
+
+async def check_book(world: World) -> None:
+    """The journal is dense, in the order of its source, and the rows are its fold from the beginning."""
+    entries = await world.fetch("SELECT * FROM book.journal ORDER BY sequence")
+    assert [entry["sequence"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert len({entry["id"] for entry in entries}) == len(entries)
+    rows: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        data = _json(entry["data"])
+        if entry["type"] == "till.opened":
+            rows[data["till_id"]] = {"coins": 0, "payments": 0, "last": 0}
+        elif entry["type"] == "till.paid":
+            row = rows[data["till_id"]]
+            row |= {
+                "coins": row["coins"] + data["coins"],
+                "payments": row["payments"] + 1,
+                "last": data["coins"],
+            }
+        elif entry["type"] == "till.closed":
+            del rows[data["till_id"]]
+    found = await world.fetch("SELECT * FROM book.till_book")
+    assert {row["till_id"]: {k: row[k] for k in ("coins", "payments", "last")} for row in found} == rows

@@ -33,7 +33,7 @@ def payments(count: int, tills: Sequence[str], prefix: str = "pay") -> list[Give
 
 def mixture(count: int, tills: Sequence[str], seed: int) -> Iterator[Given]:
     """Payments, moves between tills, and what must be refused."""
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     for number in range(count):
         coins = random.randint(1, 5)
         source, target = random.sample(list(tills), 2)

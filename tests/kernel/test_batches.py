@@ -147,8 +147,8 @@ ERRORS: list[Callable[[], Exception]] = [
     lambda: asyncpg.SerializationError("could not serialize access"),
     lambda: asyncpg.LockNotAvailableError("canceling statement due to lock timeout"),
     lambda: asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction"),
-    lambda: TimeoutError(),
-    lambda: ConnectionResetError(),
+    TimeoutError,
+    ConnectionResetError,
 ]
 
 

@@ -1,4 +1,4 @@
-"""Kill -9 of the service or of Postgres: what was answered is there, once; what was not can be asked again."""
+"""Kill -9 of the service or of Postgres: what was answered is there, once; the rest can be asked again."""
 
 import asyncio
 from random import Random

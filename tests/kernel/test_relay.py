@@ -1,0 +1,232 @@
+"""The broker's copy of the log: in order, complete, and made whole again whatever the broker loses."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from nats.js.errors import NotFoundError
+
+from shared.kernel import relay
+from shared.kernel.relay import LEASE, Relay
+from shared.stack import Stack
+from shared.testing.world import World, until
+from tests.kernel import book, ear, process, till
+from tests.kernel.ledger import booked_all, check_log, heard_all, log
+from tests.kernel.load import final, open_all, payments, press
+
+TILLS = [f"t{number}" for number in range(4)]
+
+
+async def copied(world: World) -> bool:
+    """Whether the broker holds every event of the tills."""
+    try:
+        state = (await world.client.jetstream().stream_info("EVENTS")).state
+        if not state.messages:
+            return False
+        held = await world.events(state.messages, 20)
+    except NotFoundError:
+        return False
+    ours = {int(m.headers["omoi-position"]) for m in held if m.headers["ce-source"] == "omoios/till"}
+    return ours == {event["position"] for event in await log(world)}
+
+
+async def known_everywhere(world: World) -> bool:
+    """Whether broker, ear and book have everything."""
+    return await heard_all(world) and await booked_all(world) and await copied(world)
+
+
+async def delete_stream(world: World, _: Stack, __: Path) -> None:
+    """The stream is deleted."""
+    await world.client.jetstream().delete_stream("EVENTS")
+
+
+async def delete_all_streams(world: World, _: Stack, __: Path) -> None:
+    """All streams are deleted."""
+    for name in ("EVENTS", "COMMANDS", "DEAD"):
+        await world.client.jetstream().delete_stream(name)
+
+
+async def purge_stream(world: World, _: Stack, __: Path) -> None:
+    """The stream is emptied."""
+    await world.client.jetstream().purge_stream("EVENTS")
+
+
+async def restore_an_old_store(_: World, stack: Stack, copy: Path) -> None:
+    """The broker comes back with what it had a while ago."""
+    store = stack.home / "nats" / "jetstream"
+    owner = store.stat()
+    store.rename(stack.home / "nats" / "broken")
+    shutil.copytree(copy, store)
+    for path in (store, *store.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    await restarted(stack)
+
+
+async def delete_the_store(_: World, stack: Stack, __: Path) -> None:
+    """The broker loses everything on its disk."""
+    shutil.rmtree(stack.home / "nats" / "jetstream")
+    await restarted(stack)
+
+
+async def restarted(stack: Stack) -> None:
+    """The supervisor has seen what happened to the store."""
+    before = stack.nats.child
+
+    async def another() -> bool:
+        return stack.nats.child is not before
+
+    await until(another, 20)
+
+
+Loss = Callable[[World, Stack, Path], Awaitable[None]]
+LOSSES: list[Loss] = [
+    delete_stream,
+    delete_all_streams,
+    purge_stream,
+    restore_an_old_store,
+    delete_the_store,
+]
+
+
+@pytest.mark.parametrize("lose", LOSSES, ids=[loss.__name__ for loss in LOSSES])
+async def test_what_the_broker_loses_is_published_again_and_everybody_goes_on(
+    frail: World, own_stack: Stack, tmp_path: Path, lose: Loss
+) -> None:
+    async with frail.running(till.till, till.till, ear.ear, book.book):
+        await open_all(frail, TILLS)
+        final(await press(frail, payments(100, TILLS, "early")))
+        await until(lambda: known_everywhere(frail), 30)
+        shutil.copytree(own_stack.home / "nats" / "jetstream", tmp_path / "old")
+        final(await press(frail, payments(300, TILLS, "middle")))
+        await until(lambda: known_everywhere(frail), 30)
+        await lose(frail, own_stack, tmp_path / "old")
+        final(await press(frail, payments(100, TILLS, "late")))
+        await until(lambda: known_everywhere(frail), 60)
+        assert frail.metrics.refills.labels("till")._value.get() >= 1
+        types = [event["type"] for event in await log(frail)]
+        assert types.count("broker.refilled") >= 1
+        final(await press(frail, payments(50, TILLS, "last")))
+        await until(lambda: known_everywhere(frail), 30)
+
+
+async def test_without_the_check_a_loss_would_go_unseen(
+    frail: World, own_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def trust(self: Relay) -> None:
+        self._cursor = (await self._marks()).get("till", 0)
+
+    monkeypatch.setattr(Relay, "_check", trust)
+    async with frail.running(till.till):
+        await frail.client.jetstream().stream_info("EVENTS")
+        await open_all(frail, TILLS)
+        await until(lambda: copied(frail), 10)
+        await purge_stream(frail, own_stack, tmp_path)
+        await open_all(frail, ["one-more"])
+        await asyncio.sleep(2 * relay.CHECK_SECONDS)
+        assert not await copied(frail)
+
+
+@pytest.fixture
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A relay that dies, the first few times, between publishing and noting that it did."""
+    crashes: list[int] = []
+    advance = Relay._advance
+
+    async def crash(self: Relay, position: int, sequence: int) -> None:
+        if len(crashes) < 2:
+            crashes.append(position)
+            raise RuntimeError("the relay ends here")
+        await advance(self, position, sequence)
+
+    monkeypatch.setattr(Relay, "_advance", crash)
+    return crashes
+
+
+async def test_a_relay_that_dies_after_publishing_makes_nobody_hear_twice(
+    tills: World, forgetful: list[int]
+) -> None:
+    async with tills.running(till.till, ear.ear, book.book):
+        await open_all(tills, TILLS)
+        final(await press(tills, payments(200, TILLS)))
+        await until(lambda: known_everywhere(tills), 40)
+        state = (await tills.client.jetstream().stream_info("EVENTS")).state
+    assert len(forgetful) == 2
+    events = await log(tills) + await tills.fetch("SELECT id FROM ear.events")
+    assert state.messages == len(events)
+
+
+async def test_one_replica_relays_and_another_takes_over_when_it_is_killed(tills: World) -> None:
+    first = await process.start(tills)
+    await open_all(tills, TILLS)
+    await until(lambda: copied(tills), 10)
+    async with tills.running(till.till) as [second]:
+        assert not second._leases.holds(LEASE)
+        await process.kill(first)
+        final(await press(tills, payments(100, TILLS)))
+        await until(lambda: copied(tills), 30)
+        assert second._leases.holds(LEASE)
+        assert not second.problems()
+    await check_log(tills)
+
+
+async def test_a_replica_that_stops_hands_the_relay_over(tills: World) -> None:
+    async with tills.running(till.till) as [second]:
+        async with tills.running(till.till):
+            await open_all(tills, TILLS)
+        await open_all(tills, ["more"])
+
+        async def leads() -> bool:
+            return second._leases.holds(LEASE)
+
+        await until(leads, 10)
+        await until(lambda: copied(tills), 10)
+
+
+async def test_a_broker_killed_under_load_gets_every_event_and_no_place_is_used_up(
+    frail: World, own_stack: Stack
+) -> None:
+    async with frail.running(till.till, ear.ear, book.book) as [serving, *_]:
+        await open_all(frail, TILLS)
+        pressing = asyncio.create_task(press(frail, payments(1500, TILLS), seconds=100))
+        for _ in range(3):
+            await asyncio.sleep(0.8)
+            assert own_stack.nats.child
+            await own_stack.nats.child.kill()
+        final(await pressing)
+        await until(lambda: known_everywhere(frail), 60)
+
+        async def all_places_free() -> bool:
+            return not serving._relay._js._publish_async_futures
+
+        await until(all_places_free, 10)
+        assert serving._relay._js._publish_async_pending_semaphore._value == 2 * relay.CHUNK
+    await check_log(frail)
+
+
+async def test_a_database_restored_to_the_past_stops_the_relay_until_the_stream_is_purged(
+    tills: World,
+) -> None:
+    async with tills.running(till.till):
+        await open_all(tills, TILLS)
+        await until(lambda: copied(tills), 10)
+    await tills.execute(
+        "DELETE FROM till.events WHERE position > 2; DELETE FROM till.till_index; DELETE FROM till.commands;"
+        "UPDATE till.checkpoints SET position = 2 WHERE source = 'till';"
+        "DELETE FROM till.streams WHERE id NOT IN (SELECT stream FROM till.events)"
+    )
+    async with tills.running(till.till) as [serving]:
+
+        async def says_so() -> bool:
+            return any("restored to the past" in problem for problem in serving.problems())
+
+        await until(says_so, 10)
+        await tills.client.jetstream().purge_stream("EVENTS")
+        await until(lambda: copied(tills), 20)
+
+        async def is_well() -> bool:
+            return not serving.problems()
+
+        await until(is_well, 10)
