@@ -53,7 +53,7 @@ class Gate:
     verdict: Literal["passed", "failed"] | None = None
     blocking_reasons: tuple[str, ...] = ()
     changed: bool = False
-    """Whether the evidence is not what the last verdict saw."""
+    """Whether there is evidence that the last verdict did not see."""
 
 
 GateEvent = GateTasksExpected | GateTaskNoted | GateArtifactSubmitted | GatePassed | GateFailed | GateReopened
@@ -62,8 +62,7 @@ GateEvent = GateTasksExpected | GateTaskNoted | GateArtifactSubmitted | GatePass
 def expect_tasks(command: ExpectTasks, past: Past, context: Context) -> Facts:
     """A visit for which no task was made is judged at once."""
     visit = visit_of(past, command.ticket_id, command.phase_id, command.visit)
-    gate = past.of(Gate, visit.gate_id)
-    if gate.generated is not None and command.generated <= gate.generated:
+    if past.of(Gate, visit.gate_id).generated is not None:
         return []
     expected = GateTasksExpected(**visit.fields(), generated=command.generated)
     return _with_verdict([expected], visit, past, context)
@@ -76,10 +75,8 @@ def collect_task(command: CollectTask, past: Past, context: Context) -> Facts:
     standing = standing_after(known, command)
     if standing == known:
         return []
-    noted: list[GateEvent] = [_noted(visit, command.task_id, standing)]
-    if standing.status == "completed" and not (known and known.status == "completed"):
-        noted += _collected(visit, command, context)
-    return _with_verdict(noted, visit, past, context)
+    noted = _noted(visit, command.task_id, standing)
+    return _with_verdict([noted, *_collected(visit, command, context)], visit, past, context)
 
 
 def submit_artifact(command: SubmitArtifact, past: Past, context: Context) -> Facts:
@@ -125,9 +122,7 @@ def evolve(gate: Gate, event: GateEvent) -> Gate:
             return replace(gate, generated=event.generated)
         case GateTaskNoted():
             standing = Standing(event.task_type, event.templated, event.status, event.since, event.error)
-            known = gate.tasks.get(event.task_id)
-            changed = gate.changed or not known or known.status != standing.status
-            return replace(gate, tasks={**gate.tasks, event.task_id: standing}, changed=changed)
+            return replace(gate, tasks={**gate.tasks, event.task_id: standing})
         case GateArtifactSubmitted():
             return _with_artifact(gate, evidence_of(event))
         case GatePassed():

@@ -1,3 +1,5 @@
+from hashlib import sha256
+
 import pytest
 
 from services.gates.gate import ArtifactUnreadable
@@ -144,9 +146,12 @@ def test_tasks_expected_twice_is_one_fact() -> None:
 
 
 def test_the_same_verdict_is_told_once() -> None:
-    story = designing(task("a", "completed"), task("b", "completed"))
-    assert story.when(VALIDATE).events() == []
-    assert verdict(story).status == "passed"
+    passed = designing(task("a", "completed"), task("b", "completed"))
+    assert passed.when(VALIDATE).events() == []
+    assert verdict(passed).status == "passed"
+    failed = designing(task("a", "failed"))
+    assert failed.when(VALIDATE).events() == []
+    assert verdict(failed).status == "failed"
 
 
 def test_the_same_verdict_on_new_evidence_is_told_again() -> None:
@@ -213,23 +218,40 @@ def test_a_gate_that_does_not_ask_for_tasks_may_be_judged_while_they_are_open() 
 def test_a_gate_that_does_not_ask_for_tasks_is_not_failed_by_one() -> None:
     story = ticket_in("POLISH", submit("note", "done"), task("a", "failed", "POLISH"), generated=0)
     assert gate(story, "POLISH").verdict == "passed"
+    busy = ticket_in("POLISH", task("b", "open", "POLISH"), task("a", "failed", "POLISH"), generated=0)
+    assert gate(busy, "POLISH").verdict is None
+
+
+def test_a_gate_of_other_criteria_asks_for_tasks_too() -> None:
+    story = ticket_in("REVIEW", task("a", "open", "REVIEW"), generated=0)
+    assert verdict(story).blocking_reasons == ("Task a (draw) is not completed.",)
+
+
+def test_a_failed_task_that_gave_no_reason_is_told_of() -> None:
+    failed = gate(designing(task("a", "failed")), "DESIGN")
+    assert failed.blocking_reasons[0] == "Task a (draw) failed: it did not say why"
 
 
 def test_only_what_a_service_passes_on_is_measured() -> None:
-    completed = task("a", "completed", "BUILD", artifact("note", "x", measured=True))
-    story = ticket_in("BUILD")
-    by_service = story.when(completed).events()[1]
-    by_worker = story.by("mallory", Authority.WORKER).when(completed).events()[1]
-    assert isinstance(by_service, GateArtifactSubmitted)
-    assert by_service.measured
-    assert isinstance(by_worker, GateArtifactSubmitted)
-    assert not by_worker.measured
+    handed_in = (artifact("note", "x", measured=True), artifact("note", "y"))
+    story = ticket_in("BUILD").when(task("a", "completed", "BUILD", *handed_in))
+    assert measured(story) == [True, False]
+    assert measured(story.by("mallory", Authority.WORKER)) == [False, False]
+
+
+def measured(story: Scenario) -> list[bool]:
+    submitted = [event for event in story.events() if isinstance(event, GateArtifactSubmitted)]
+    assert {event.collected_by for event in submitted} == {"coder-1"}
+    return [event.measured for event in submitted]
 
 
 def test_what_is_handed_in_by_hand_is_a_claim_even_by_the_operator() -> None:
-    submitted, ref = ticket_in("BUILD").by("operator", Authority.SYSTEM).when(submit("note", "x")).decide()
+    submitted, ref = (
+        ticket_in("BUILD").by("operator", Authority.SYSTEM).when(submit("note", "x", "")).decide()
+    )
     assert isinstance(submitted, GateArtifactSubmitted)
-    assert (submitted.measured, submitted.collected_by) == (False, "operator")
+    assert (submitted.measured, submitted.collected_by, submitted.artifact_path) == (False, "operator", None)
+    assert submitted.sha256 == sha256(b"x").hexdigest()
     assert ref == ArtifactRef(artifact_id="a1", ticket_id="T", phase_id="BUILD", visit=1)
 
 
@@ -243,6 +265,13 @@ def test_handing_in_the_same_artifact_twice_is_handing_it_in_once() -> None:
 def test_an_artifact_without_an_id_gets_the_same_one_on_every_retry() -> None:
     story = ticket_in("BUILD").when(submit("note", "x").model_copy(update={"artifact_id": None}))
     assert story.decide() == story.decide()
+
+
+def test_the_hash_of_a_file_that_is_not_handed_in_is_kept() -> None:
+    hashed = submit("note", None).model_copy(update={"sha256": "0" * 64, "artifact_path": "a.bin"})
+    (submitted,) = ticket_in("BUILD").when(hashed).events()
+    assert isinstance(submitted, GateArtifactSubmitted)
+    assert (submitted.sha256, submitted.artifact_path) == ("0" * 64, "a.bin")
 
 
 def test_content_that_cannot_be_kept_is_refused() -> None:
@@ -268,6 +297,10 @@ def test_an_artifact_may_be_handed_in_to_an_earlier_phase() -> None:
 )
 def test_what_does_not_exist_cannot_be_judged(command: Command, refusal: type) -> None:
     ticket_in("DESIGN").when(command).then_refused(refusal)
+
+
+def test_a_terminal_phase_has_no_gate() -> None:
+    ticket_in("DONE").when(VALIDATE).then_refused(GateNotFound, phase_id="DONE")
 
 
 def test_a_report_on_a_phase_that_the_workflow_lacks_is_refused() -> None:

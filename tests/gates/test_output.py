@@ -115,6 +115,21 @@ def test_evidence_that_was_judged_by_other_rules_must_be_handed_in_again() -> No
     )
 
 
+def test_each_output_of_a_type_is_judged_by_its_own_rules() -> None:
+    short, long = output("note", min_length=1, must_exist=True), output("note", min_length=9)
+    empty = output("note", file_pattern=True, must_exist=True)
+    findings = findings_of(Submission("note", None, "abc"), [short, long, empty])
+    counting = [Evidence("a", "note", None, False, after(0), None, "", findings, None)]
+    assert reasons_against(short, counting) == ()
+    assert reasons_against(long, counting) == ("note has 3 characters; at least 9 are demanded.",)
+    assert len(reasons_against(empty, counting)) == 1
+
+
+def test_evidence_of_another_type_is_no_output() -> None:
+    other = Evidence("a", "other", None, False, after(0), None, "", (), None)
+    assert reasons_against(output("note"), [other])
+
+
 def test_what_cannot_be_read_is_no_output() -> None:
     unreadable = Evidence("a", "note", None, False, after(0), None, "", (), "It is too long.")
     assert reasons_against(output("note"), [unreadable])

@@ -106,6 +106,8 @@ async def test_what_is_not_there_is_not_shown(running: World) -> None:
     assert (await query(running, phase_id="NOWHERE"))["code"] == "unknown_phase"
     assert (await query(running, phase_id="DESIGN"))["code"] == "gate_not_found"
     assert (await query(running, visit=2))["code"] == "gate_not_found"
+    await ask(running, "begin_visit", ticket_id="T", phase_id="REQUIREMENTS", visit=2, at=SINCE)
+    assert [(await query(running, visit=visit))["tasks"] != [] for visit in (1, 2)] == [True, False]
     assert (await query(running, phase_id="BACKLOG"))["status"] == "not_configured"
 
 

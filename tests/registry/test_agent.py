@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.registry.agent import AgentNotFound, StaleSession
+from services.registry.agent import Agent, AgentNotFound, StaleSession
 from services.registry.service import registry
 from shared.contracts.agent import (
     AgentAvailabilityChanged,
@@ -21,7 +21,7 @@ from shared.contracts.agent import (
 )
 from shared.contracts.messages import Authority, Command
 from shared.kernel.decider import CancelTimer, Timer
-from shared.testing.scenario import NOON, Scenario
+from shared.testing.scenario import NOON, History, Scenario
 
 NOBODY = Scenario(registry.aggregates, registry.obeys)
 REGISTERED = AgentRegistered(
@@ -61,6 +61,8 @@ def session(number: int, status: Status = "IDLE", seconds: float = 30) -> Sessio
 def test_an_agent_registers_and_is_waited_for() -> None:
     register = Register(agent_id="coder-1", capabilities=(" Python ", "python", " "), capacity=2)
     NOBODY.when(register).then(REGISTERED, waits(miss(1)), session(1))
+    named = NOBODY.when(register.model_copy(update={"name": "Ann's"}))
+    assert named.events() == [REGISTERED.model_copy(update={"name": "Ann's"})]
 
 
 def test_registering_again_begins_a_new_session() -> None:
@@ -134,6 +136,12 @@ def test_an_agent_that_was_taken_out_stays_out_when_it_starts_again() -> None:
     off = AgentAvailabilityChanged(agent_id="coder-1", available=False, at=NOON)
     again = HERE.given(off, REGISTERED.model_copy(update={"session": 2}))
     again.when(SetAvailability(agent_id="coder-1", available=False)).then()
+
+
+def test_an_agent_keeps_the_time_it_was_first_here() -> None:
+    again = REGISTERED.model_copy(update={"session": 2, "at": NOON + timedelta(days=1)})
+    agent = History(registry.aggregates, [REGISTERED, again], {}).of(Agent, "coder-1")
+    assert (agent.registered_at, agent.session) == (NOON, 2)
 
 
 def test_leaving_ends_the_waiting() -> None:
