@@ -116,7 +116,8 @@ class Relay:
         self._salt = ""
         self._signal = asyncio.Event()
         self._checked = 0.0
-        self._cursor: int | None = None
+        self._look = True
+        self._cursor = 0
         self._sequence = 0
         self.failing: str | None = None
 
@@ -126,7 +127,7 @@ class Relay:
 
     def recheck(self) -> None:
         """The connection was lost in between: look at the broker before going on."""
-        self._cursor = None
+        self._look = True
         self._signal.set()
 
     async def run(self) -> None:
@@ -146,12 +147,13 @@ class Relay:
     async def _wait(self, reason: str) -> None:
         self.failing = reason
         log.warning("relay_waits", service=self._service, reason=reason)
-        self._cursor = None
+        self._look = True
         await asyncio.sleep(POLL_SECONDS)
 
     async def _round(self) -> None:
-        if self._cursor is None or monotonic() - self._checked > CHECK_SECONDS:
-            await self._check()
+        if self._look or monotonic() - self._checked > CHECK_SECONDS:
+            thorough, self._look = self._look, False
+            await self._check(thorough=thorough)
         published = await self._publish_next()
         if not published:
             await self._sleep()
@@ -166,7 +168,6 @@ class Relay:
 
     async def _publish_next(self) -> bool:
         self._signal.clear()
-        assert self._cursor is not None, "checked first"
         rows = await self._store.events_between(self._cursor + 1, self._cursor + CHUNK, CHUNK)
         self._metrics.relay_lag.labels(self._service).set(len(rows))
         if not rows:
@@ -225,15 +226,16 @@ class Relay:
             )
         return {row["source"]: row["position"] for row in rows}
 
-    async def _check(self) -> None:
+    async def _check(self, *, thorough: bool) -> None:
         """Compare what the broker really holds with what was published, and go back to what it still has."""
         await self._provision()
         info = await self._js.stream_info(wire.EVENTS_STREAM)
-        if self._cursor is None:
+        if thorough:
             await self._refuse_rewind()
         marks = await self._marks()
         assert info.created, "the server says so of every stream"
-        stream = {CREATED: int(info.created.timestamp() * 1_000_000), FIRST: info.state.first_seq}
+        first = max(1, info.state.first_seq)  # 0 in a stream that has never held a message
+        stream = {CREATED: int(info.created.timestamp() * 1_000_000), FIRST: first}
         loss = await self._loss(info, marks, stream) if marks.get(self._service) else None
         if loss:
             await self._refill(*loss)

@@ -112,10 +112,23 @@ async def test_what_the_broker_loses_is_published_again_and_everybody_goes_on(
         await until(lambda: known_everywhere(frail), 30)
 
 
+async def test_a_broker_that_loses_nothing_is_never_refilled(tills: World) -> None:
+    async with tills.running(till.till, till.till, ear.ear, book.book) as replicas:
+        await asyncio.sleep(1.5)
+        for round_ in range(3):
+            await open_all(tills, [f"r{round_}"])
+            await until(lambda: known_everywhere(tills), 20)
+            for replica in replicas:
+                replica._relay._checked = 0
+            await asyncio.sleep(1.5)
+        assert "broker.refilled" not in {event["type"] for event in await log(tills)}
+        assert not [event["type"] for event in await tills.fetch("SELECT type FROM ear.events")]
+
+
 async def test_without_the_check_a_loss_would_go_unseen(
     frail: World, own_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def trust(self: Relay) -> None:
+    async def trust(self: Relay, *, thorough: bool) -> None:
         self._cursor = (await self._marks()).get("till", 0)
 
     monkeypatch.setattr(Relay, "_check", trust)
