@@ -39,7 +39,7 @@ RUNNING = (
 """SQL that is true while somebody rebuilds or rolls back."""
 STATEMENT_SECONDS = 3600.0
 """For the statements that read or index a whole table."""
-SWAP_WAIT = "5s"
+SWAP_WAIT = "2s"
 """How long the swap may wait for queries that are under way: everybody else waits behind it."""
 
 ALL = 'SELECT "{key}" AS key FROM "{live}" UNION SELECT "{key}" FROM "{copy}"'

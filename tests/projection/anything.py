@@ -11,15 +11,12 @@ from services.projection.tables import READ_MODELS
 from shared.contracts.gate import Finding
 from shared.contracts.messages import Event, Priority
 from shared.contracts.workflow import Workflow
+from shared.kernel.declaration import ReadModel
 from shared.kernel.journal import events_of
 from tests.projection.given import WORKFLOW, at, created, opened
 
 Strategy = st.SearchStrategy[Any]
 
-HEARD = sorted(
-    frozenset[type[Event]]().union(*(events_of(model) for model in READ_MODELS)),
-    key=lambda event: event.wire_name(),
-)
 TICKETS, TASKS, AGENTS = ("T1", "T2"), ("K1", "K2", "K3"), ("A1", "A2")
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
@@ -85,13 +82,24 @@ def _field(name: str, annotation: Any) -> Strategy:
     return NAMED[name] | st.none() if type(None) in get_args(annotation) else NAMED[name]
 
 
-any_event = st.one_of(*map(_events, HEARD))
+def _heard_by(*models: ReadModel) -> Strategy:
+    heard = frozenset[type[Event]]().union(*map(events_of, models))
+    return st.one_of(*map(_events, sorted(heard, key=lambda event: event.wire_name())))
+
+
+any_event = st.one_of(*map(_heard_by, READ_MODELS))
 """Any event that some read model is folded from, about few things, so that it meets others about the same."""
 
-histories: st.SearchStrategy[list[Event]] = st.lists(any_event, max_size=25).flatmap(
+histories: st.SearchStrategy[list[Event]] = st.lists(any_event, min_size=10, max_size=40).flatmap(
     lambda events: st.just([*map(opened, TICKETS), *(created(task_id) for task_id in TASKS), *events])
 )
 """Tickets and tasks that exist, and then whatever happens."""
+
+
+careers: st.SearchStrategy[list[Event]] = st.lists(
+    _heard_by(*(model for model in READ_MODELS if model.name == "agents")), min_size=5, max_size=20
+)
+"""What the registry and the scheduler say of agents: the one read model that two services fill."""
 
 
 @st.composite

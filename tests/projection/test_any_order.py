@@ -7,12 +7,12 @@ from pydantic import TypeAdapter
 
 from services.projection.tables import READ_MODELS
 from shared.contracts.messages import Event
-from tests.projection.anything import histories, interleaved
+from tests.projection.anything import careers, histories, interleaved
 from tests.projection.records import folded
 
 
 @settings(max_examples=50)
-@given(histories.flatmap(lambda events: st.tuples(st.just(events), interleaved(events))))
+@given((histories | careers).flatmap(lambda events: st.tuples(st.just(events), interleaved(events))))
 def test_services_may_be_heard_in_any_order(orders: tuple[list[Event], list[Event]]) -> None:
     one, another = orders
     assert folded(one) == folded(another)

@@ -19,6 +19,7 @@ from shared.contracts.messages import Event
 from shared.contracts.phase import PhaseTransitioned, TicketOpened
 from shared.contracts.projection import GetTicket, ListTickets, ProjectionStatus
 from shared.kernel.database import open_pool
+from shared.kernel.decider import Unavailable
 from shared.kernel.declaration import Service
 from shared.kernel.rebuild import (
     WINDOW,
@@ -234,6 +235,17 @@ async def test_reading_and_folding_go_on_while_a_read_model_is_rebuilt(records: 
     assert rebuilt.sequence > len(MANY)
     after = await records.rebuild()
     assert (after.identical, after.rows) == (True, len(MANY) + heard)
+
+
+async def test_a_long_query_is_not_cut_off_and_nobody_waits_long_behind_the_swap(records: Records) -> None:
+    await records.hear(opened())
+    async with records.pool.acquire() as reader, reader.transaction():
+        await reader.fetch("SELECT FROM tickets")
+        with pytest.raises(Unavailable):
+            await records.rebuild()
+        await records.hear(opened("T2"))
+    assert len(await records.rows("tickets")) == 2
+    assert (await records.rebuild()).identical
 
 
 KILLED = """
