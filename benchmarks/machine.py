@@ -9,7 +9,7 @@ from statistics import median
 from time import perf_counter
 
 # types-psutil is not among the dependencies.
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 SYNCS = 50
 

@@ -39,6 +39,7 @@ def _run(command: Command, actor: str, as_json: bool, sentence: str) -> None:
 @app.command("open")
 def open_(
     title: Annotated[str, typer.Argument(help="A title, or a Markdown file with front matter.")],
+    *,
     description: Annotated[str, typer.Option()] = "",
     priority: Annotated[str, typer.Option(help="LOW, MEDIUM, HIGH or CRITICAL.")] = "MEDIUM",
     workflow: Annotated[str, typer.Option()] = "software_development",

@@ -37,6 +37,7 @@ def default_agent() -> str:
 
 def worker(
     command: Exec,
+    *,
     agent: Annotated[str | None, typer.Option(help="Name of the agent.")] = None,
     capabilities: Annotated[str | None, typer.Option(help="Comma-separated; anything when absent.")] = None,
     concurrency: Concurrency = 1,
@@ -87,6 +88,7 @@ def _listed(text: str | None) -> tuple[str, ...] | None:
 
 def run_(
     ticket: Annotated[Path, typer.Argument(help="Markdown file of the ticket.", exists=True, dir_okay=False)],
+    *,
     command: Exec,
     repo: Annotated[
         Path, typer.Option(help="Git repository the work is done in.", exists=True, file_okay=False)

@@ -86,8 +86,8 @@ def _answer(body: bytes) -> Answer:
 class Client:
     """One connection under one name.
 
-    `async with await Client.connect(url, actor="ann") as client`. Commands carry an id, so trying again is safe:
-    a command that was decided before is answered as it was then.
+    `async with await Client.connect(url, actor="ann") as client`. Commands carry an id, so trying again is
+    safe: a command that was decided before is answered as it was then.
     """
 
     def __init__(self, connection: Connection, url: str, actor: str | None) -> None:

@@ -91,7 +91,7 @@ class Command(Contract):
     """
 
     creates: ClassVar[str | None] = None
-    """The field that holds the id of the thing the command makes; filled from the command's id when absent."""
+    """The field that holds the id of what the command makes; filled from the command's id when absent."""
 
     authority: ClassVar[Authority] = Authority.WORKER
     """The least authority an actor needs; SYSTEM marks what only services and operators send."""
@@ -112,8 +112,8 @@ class Query(Contract):
 
     min_position: int | Mapping[str, int] | None = Field(
         default=None,
-        description="Answer only once this position has been seen: the `position` of an event in your command's "
-        "answer, or a map of service to position. `unavailable` when that takes over five seconds.",
+        description="Answer only once this position has been seen: the `position` of an event in your "
+        "command's answer, or a map of service to position. `unavailable` when that takes over five seconds.",
     )
 
     position_of: ClassVar[str | None] = None

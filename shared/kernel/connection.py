@@ -1,8 +1,12 @@
 """A connection to the broker that outlives whatever anybody may send over it."""
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 
 import structlog
+from faststream import AckPolicy
+from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -47,3 +51,36 @@ async def watch(client: Client) -> None:
         if client.is_connected and reading is not None and reading.done():
             log.error("broker_reading_ended")
             await client.force_reconnect()
+
+
+def door_broker(
+    nats_url: str,
+    service: str,
+    *,
+    reconnected: Callable[[], Awaitable[None]],
+    failed: Callable[[Exception], Awaitable[None]],
+    closed: Callable[[], Awaitable[None]],
+) -> NatsBroker:
+    """FastStream's broker for one service.
+
+    It reconnects for ever, because a closed connection makes subscribers deaf or spin; `closed` is therefore
+    called at a normal stop only, or when something is badly wrong. Pings find a dead server within 20 s.
+    Exceptions are logged by FastStream's own logger, which stays silent about every message received.
+    """
+    return NatsBroker(
+        nats_url,
+        name=f"omoi-{service}",
+        inbox_prefix=f"_INBOX.{service}".encode(),
+        apply_types=False,
+        ack_policy=AckPolicy.MANUAL,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        ping_interval=10,
+        max_outstanding_pings=2,
+        reconnected_cb=reconnected,
+        error_cb=failed,
+        closed_cb=closed,
+        graceful_timeout=10.0,
+        logger=logging.getLogger(f"omoi.{service}.door"),
+        log_level=logging.DEBUG,
+    )

@@ -88,7 +88,7 @@ Facts = Sequence[Fact]
 class Lookup(Generic[T]):
     """A read of the service's own index, answered with a `T`. Subclasses are frozen dataclasses.
 
-    The answer is a hint: what a rule decides on must be read with `Past.of`, which is validated at the commit.
+    The answer is a hint: what a rule decides on must be read with `Past.of`, which the commit validates.
     """
 
 

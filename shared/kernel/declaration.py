@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Index:
-    """A table that holds one row for each stream whose state asks for one; written in the append's transaction.
+    """A table with one row for each stream whose state asks for one; written in the append's transaction.
 
     `row(state)` is pure and names the table's columns; None means no row. The table's primary key is one text
     column that holds the aggregate's id.
@@ -58,7 +58,7 @@ class ReadModel:
 
 @dataclass(frozen=True)
 class Service:
-    """One service. Its subscriptions, permissions, tables, AsyncAPI page and metrics follow from this value."""
+    """One service. Its subscriptions, tables, AsyncAPI page and metrics follow from this value."""
 
     name: str
     aggregates: Sequence[Aggregate[Any]] = ()

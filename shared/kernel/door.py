@@ -27,7 +27,7 @@ MARKS = (wire.CE_ID, wire.CE_CORRELATION, wire.CE_CAUSATION)
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """https://www.w3.org/TR/trace-context: one that does not look so is to be ignored."""
 SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}|[0-9][eE]")
-"""What a value that cannot be kept is written with; most bodies have none of it and are not looked through."""
+"""What a value that cannot be kept is written with; most bodies have none and are not looked through."""
 
 
 class MalformedMessage(Refused):
@@ -47,7 +47,7 @@ class UnknownQuery(Refused):
 
 
 class Door:
-    """Reads the commands of one service. Identity is the subject's last token, which the broker vouches for."""
+    """Reads the commands of one service. Identity is the subject's last token; the broker vouches for it."""
 
     def __init__(self, service: Service, grants: Mapping[str, Authority], *, allow_anonymous: bool) -> None:
         self._service = service
@@ -113,7 +113,7 @@ class Door:
             raise InvalidCommand(
                 f"The header {' and the header '.join(wrong)} cannot be kept: at most {ID_MAX} characters, "
                 "and only such as can be printed.",
-                fields={name: f"at most {ID_MAX} printable characters" for name in wrong},
+                fields=dict.fromkeys(wrong, f"at most {ID_MAX} printable characters"),
             )
 
     def _command(self, address: wire.Address, command_id: str, body: bytes) -> Command:
@@ -185,7 +185,7 @@ def unkeepable(fields: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def validated(contract: type[M], fields: dict[str, Any]) -> M:
-    """The fields as the contract's class; refuses with every field that is wrong and what is wrong with it."""
+    """The fields as the contract's class; refuses with every wrong field and what is wrong with it."""
     try:
         return contract.model_validate(fields)
     except ValidationError as error:

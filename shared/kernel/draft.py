@@ -214,7 +214,7 @@ class Draft:
         )
 
     def _written(self, envelope: Envelope, effects: Effects) -> Effects:
-        """All that is stored, as text; whatever cannot be written breaks here, before the batch has any of it."""
+        """All that is stored, as text; what cannot be written breaks here, before the batch has any of it."""
         meta = dumps(
             {
                 "command_id": envelope.id,
@@ -297,7 +297,8 @@ def _event_json(event: Event) -> str:
     written = event.model_dump_json()
     if len(written.encode()) > MAX_EVENT_BYTES:
         raise EventTooLarge(
-            f"The event {event.wire_name()} would have {len(written.encode())} bytes; at most {MAX_EVENT_BYTES} "
+            f"The event {event.wire_name()} would have {len(written.encode())} bytes; "
+            f"at most {MAX_EVENT_BYTES} "
             "can be announced. Send less at once.",
             limit_bytes=MAX_EVENT_BYTES,
         )

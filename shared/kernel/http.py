@@ -58,7 +58,7 @@ async def serving(pages: Pages, host: str, port: int) -> "AsyncIterator[None]":
     """Serve the pages while the block runs."""
     server = uvicorn.Server(uvicorn.Config(pages, host=host, port=port, log_level="warning", lifespan="off"))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # the owner of the process decides
-    task = asyncio.create_task(server._serve())  # noqa: SLF001 - `serve` would take the signals over
+    task = asyncio.create_task(server._serve())
     try:
         yield
     finally:

@@ -49,7 +49,8 @@ class Leases:
         async with self._pool.acquire() as connection:
             rows = await connection.fetch(
                 "INSERT INTO leases AS l (name, holder, epoch, expires_at)"
-                " SELECT name, $2, 1, clock_timestamp() + $3 * interval '1 second' FROM unnest($1::text[]) AS n (name)"
+                " SELECT name, $2, 1, clock_timestamp() + $3 * interval '1 second'"
+                " FROM unnest($1::text[]) AS n (name)"
                 " ORDER BY name"
                 " ON CONFLICT (name) DO UPDATE SET holder = $2, expires_at = excluded.expires_at,"
                 " epoch = CASE WHEN l.holder = $2 THEN l.epoch ELSE l.epoch + 1 END"

@@ -1,4 +1,4 @@
-"""What every service answers beside its own domain: its log, its place in it, its health, its dead letters."""
+"""What every service answers beside its own domain: its log, its health, its dead letters."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -118,7 +118,8 @@ class Operations:
         wanted = validated(DeadLetters, fields)
         async with self._store.pool.acquire() as connection:
             rows = await connection.fetch(
-                "SELECT id, consumer, key, source, position, error, attempts, wish, parked_at, message FROM parked"
+                "SELECT id, consumer, key, source, position, error, attempts, wish, parked_at, message"
+                " FROM parked"
                 " WHERE $1::bigint IS NULL OR id = $1 ORDER BY id LIMIT 1000",
                 wanted.id,
             )

@@ -30,8 +30,8 @@ class ConsumerGone(Exception):
 class Pull:
     """Messages of one durable consumer, as they come.
 
-    `async with Pull(...) as pull`, then `await pull.next(seconds)` gives the messages that are waiting, at most
-    `batch` of them, or an empty list when none came in time.
+    `async with Pull(...) as pull`, then `await pull.next(seconds)` gives the messages that are waiting, at
+    most `batch` of them, or an empty list when none came in time.
     """
 
     def __init__(self, client: Client, stream: str, config: ConsumerConfig, batch: int) -> None:

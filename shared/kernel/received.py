@@ -36,7 +36,7 @@ class Received:
     data: dict[str, Any]
 
     def event(self) -> Event | None:
-        """The event as its contract; None for a type this version does not know. Raises on data that do not fit."""
+        """The event as its contract, None for a type not known here; raises on data that do not fit."""
         if self.type not in wire.event_types():
             return None
         return wire.read_event(self.type, self.schema, self.data)

@@ -1,7 +1,6 @@
 """One service, running: its declaration connected to Postgres and NATS."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from time import monotonic
@@ -10,17 +9,16 @@ from uuid import uuid4
 
 import asyncpg
 import structlog
-from faststream import AckPolicy
-from faststream.nats import NatsBroker, NatsMessage
+from faststream.nats import NatsMessage
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from shared.contracts.broker import BrokerRefilled
-from shared.contracts.messages import Authority, Event
+from shared.contracts.messages import Authority
 from shared.kernel import wire
 from shared.kernel.asyncapi import document
 from shared.kernel.batcher import TRANSIENT, Batcher
-from shared.kernel.connection import harden, watch
+from shared.kernel.connection import door_broker, harden, watch
 from shared.kernel.consumer import Consumer
 from shared.kernel.database import open_pool
 from shared.kernel.decider import Lookup, Refused
@@ -85,7 +83,13 @@ class Runtime:
         """Connect, make what is missing, run the start-up commands, then open the door."""
         self._pool = await open_pool(self._database_url, self.service.name)
         await self._check_schema()
-        self._broker = self._make_broker()
+        self._broker = door_broker(
+            self._nats_url,
+            self.service.name,
+            reconnected=self._reconnected,
+            failed=self._connection_error,
+            closed=self._closed,
+        )
         await self._broker.connect()
         self._client: Client = harden(self._broker.connection)
         await self._provision()
@@ -142,25 +146,6 @@ class Runtime:
                 await self._barrier()
                 await subscription.drain()
                 subscriber.subscription = None  # type: ignore[attr-defined]
-
-    def _make_broker(self) -> NatsBroker:
-        return NatsBroker(
-            self._nats_url,
-            name=f"omoi-{self.service.name}",
-            inbox_prefix=f"_INBOX.{self.service.name}".encode(),
-            apply_types=False,
-            ack_policy=AckPolicy.MANUAL,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            ping_interval=10,
-            max_outstanding_pings=2,
-            reconnected_cb=self._reconnected,
-            error_cb=self._connection_error,
-            closed_cb=self._closed,
-            graceful_timeout=10.0,
-            logger=logging.getLogger(f"omoi.{self.service.name}.door"),
-            log_level=logging.DEBUG,
-        )
 
     def _assemble(self) -> None:
         service = self.service
@@ -319,12 +304,7 @@ class Runtime:
 
     async def _announce_refill(self, held: int, lost: int, reason: str) -> None:
         event = BrokerRefilled(service=self.service.name, held_position=held, lost_events=lost, reason=reason)
-        await self._append_own(event)
-
-    async def _append_own(self, event: Event) -> None:
-        """An event of the kernel itself, in a stream that no rule reads."""
-        async with self._pool.acquire() as connection:
-            await append_loose(connection, self.service.name, event)
+        await self._store.announce(event)
 
     async def _dead_letter(self, envelope: Envelope, message: Msg, error: Exception) -> None:
         await self._client.jetstream().publish(
@@ -339,7 +319,7 @@ class Runtime:
         )
 
     async def _barrier(self) -> None:
-        """Everything subscribed or published so far has reached the server; nats-py's flush overtakes once."""
+        """All that was subscribed or published has reached the server; nats-py's flush overtakes once."""
         await self._client.flush()
         await self._client.flush()
 
@@ -403,27 +383,3 @@ class Runtime:
         for consumer in self._consumers:
             value += self._metrics.consumer_lag.labels(self.service.name, consumer.name)._value.get()
         return int(value + self._metrics.relay_lag.labels(self.service.name)._value.get())
-
-
-async def append_loose(connection: Any, service: str, event: Event) -> None:
-    """Append one event outside every aggregate."""
-    from uuid6 import uuid7
-
-    identity = str(uuid7())
-    meta = dumps(
-        {"command_id": identity, "command": f"{service}.kernel", "actor": service, "correlation": identity}
-    )
-    empty: list[Any] = []
-    await connection.execute(
-        "SELECT append($1,$1::text[]::int[],$1,$1,$1::text[]::int[],$1,$1::text[]::timestamptz[],$1,$1::text[]::int[],$1,$1,"
-        "$2,$3,$4,$5,$6,$7,$8,$9,$1,$1::text[]::timestamptz[],$1,$1,$1)",
-        empty,
-        [f"kernel-{identity}"],
-        [1],
-        [identity],
-        [event.wire_name()],
-        [event.schema_number()],
-        [event.subject_key()],
-        [event.model_dump_json()],
-        [meta],
-    )

@@ -1,4 +1,4 @@
-"""Making and changing a service's schema: the kernel's tables, the service's own, and the role that may use them."""
+"""Making and changing a service's schema: its tables, and the role that may use them."""
 
 from collections.abc import Sequence
 from importlib.resources import files

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import asyncpg
 import orjson
 from pydantic import TypeAdapter
+from uuid6 import uuid7
 
 from shared.contracts.messages import Event, snake
 from shared.kernel.decider import Aggregate
@@ -19,6 +20,8 @@ from shared.kernel.reading import Recorded
 from shared.kernel.wire import read_event
 
 S = TypeVar("S")
+PARAMETERS = ",".join(f"${number}" for number in range(1, 25))
+"""Of the function `append` in schema.sql."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ class Store:
         streams = list(batch.streams.items())
         set_timers = [(key, *timer) for key, timer in batch.timers.items() if timer]
         row = await connection.fetchrow(
-            "SELECT * FROM append($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23,$24)",
+            f"SELECT * FROM append({PARAMETERS})",  # noqa: S608 - $1,$2,... and nothing else
             list(batch.reads),
             list(batch.reads.values()),
             *_columns(batch.commands, 3),
@@ -176,6 +179,15 @@ class Store:
             rows = {key: index.row(state) for key, state in changed.items()}
             keep = [{c: row[c] for c in row} for row in rows.values() if row is not None]
             await write_rows(connection, index.table, keep, [key for key, row in rows.items() if row is None])
+
+    async def announce(self, event: Event) -> None:
+        """Append one event of the kernel itself, in a stream of its own that no rule reads."""
+        identity, name = str(uuid7()), self.service.name
+        meta = {"command_id": identity, "command": f"{name}.kernel", "actor": name, "correlation": identity}
+        stored = (event.wire_name(), event.schema_number(), event.subject_key(), event.model_dump_json())
+        row = (f"kernel-{identity}", 1, identity, *stored, orjson.dumps(meta).decode())
+        async with self.pool.acquire() as connection:
+            await self._append(connection, Batch(events=[row]))
 
     async def events_of(self, stream: str) -> list[Recorded]:
         """History of one stream."""
@@ -225,7 +237,7 @@ def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
 async def write_rows(
     connection: Any, table: Any, rows: Sequence[Any], gone: Sequence[str], name: str = ""
 ) -> None:
-    """Upsert rows given as mappings of column to value, and delete those whose keys are `gone`, sorted by key.
+    """Upsert rows given as mappings of column to value, and delete those whose keys are `gone`.
 
     One statement a table: the rows travel as one JSON array and Postgres casts them to the table's own types.
     """

@@ -24,7 +24,7 @@ def stream_configs(replicas: int = 1) -> list[StreamConfig]:
             name=wire.COMMANDS_STREAM,
             subjects=["cmd.>"],
             retention=RetentionPolicy.WORK_QUEUE,
-            discard=DiscardPolicy.NEW,  # a full queue tells the sender instead of dropping what it promised to keep
+            discard=DiscardPolicy.NEW,  # a full queue tells the sender; it drops nothing it promised to keep
             max_msgs=1_000_000,
             **common,
         ),

@@ -1,7 +1,8 @@
 """OpenTelemetry across NATS: a command's span begins at the door and ends with its answer.
 
-The trace travels as the W3C `traceparent` header: into the command, into the events it made, into the reactions to
-them. Without an SDK (`configure`) nothing is recorded and a trace that came along is passed on as it came.
+The trace travels as the W3C `traceparent` header: into the command, into the events it made, into the
+reactions to them. Without an SDK (`configure`) nothing is recorded and a trace that came along is passed on
+as it came.
 """
 
 import os

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 # types-psutil is not among the dependencies.
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 # Killing after that is safe and only costs a recovery. Postgres 18.4 needs it when told to stop in the very
 # moment in which it recovers from the end of a backend: it never stops then.

@@ -1,7 +1,6 @@
-"""A real Postgres and a real NATS for tests: one embedded stack a run, a database and empty streams a test."""
+"""A real Postgres and a real NATS for tests: one stack a run, a database and empty streams a test."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -191,10 +190,6 @@ async def empty(client: Client) -> None:
 async def until(condition: Any, seconds: float = 10.0, pause: float = 0.02) -> Any:
     """Wait for an async condition to become true; returns its value."""
     async with asyncio.timeout(seconds):
-        while not (value := await condition()):
+        while not (value := await condition()):  # noqa: ASYNC110 - what is waited for is elsewhere
             await asyncio.sleep(pause)
         return value
-
-
-URLS = ("OMOI_DATABASE_URL", "OMOI_NATS_URL")
-EXTERNAL = all(os.environ.get(name) for name in URLS)

@@ -7,7 +7,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 
 from shared.stack import Stack, account

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asyncpg
 import nats
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 from nats.errors import Error as NatsError
 from nats.js.api import StreamConfig

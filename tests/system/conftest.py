@@ -23,7 +23,9 @@ class System:
 
     home: Path
 
-    def cli(self, *arguments: str, seconds: float = 60, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def cli(
+        self, *arguments: str, seconds: float = 60, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run `omoi` with this home."""
         return subprocess.run(
             [str(OMOI), *arguments],

@@ -50,6 +50,8 @@ def test_the_example_ticket_comes_back_from_testing_once_and_gets_done(own_folde
         "PHASE_DONE",
     ]
     assert summary["regressions"] == ["PHASE_IMPLEMENTATION"]
-    tags = subprocess.run(["git", "-C", str(project), "tag"], capture_output=True, text=True, check=True).stdout
+    tags = subprocess.run(
+        ["git", "-C", str(project), "tag"], capture_output=True, text=True, check=True
+    ).stdout
     assert tags.strip()
     assert not list((folder / ".omoi" / "work").iterdir())

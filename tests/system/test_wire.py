@@ -46,7 +46,9 @@ async def test_a_published_command_becomes_an_event(broker: Client) -> None:
     ticket_id = str(uuid4())
     events = await broker.subscribe(f"evt.phase.ticket_opened.{ticket_id}")
     await broker.flush()
-    await broker.publish("cmd.phase.open_ticket", json.dumps({"ticket_id": ticket_id, "title": "By hand"}).encode())
+    await broker.publish(
+        "cmd.phase.open_ticket", json.dumps({"ticket_id": ticket_id, "title": "By hand"}).encode()
+    )
     event = await events.next_msg(timeout=10)
     headers = event.headers or {}
     assert json.loads(event.data)["title"] == "By hand"
@@ -54,7 +56,9 @@ async def test_a_published_command_becomes_an_event(broker: Client) -> None:
     assert headers["ce-specversion"] == "1.0"
     assert headers["ce-actor"] == "anonymous"
     assert int(headers["omoi-previous"]) == int(headers["omoi-position"]) - 1
-    assert {"ce-id", "ce-source", "ce-subject", "ce-time", "ce-correlationid", "ce-causationid"} <= set(headers)
+    assert {"ce-id", "ce-source", "ce-subject", "ce-time", "ce-correlationid", "ce-causationid"} <= set(
+        headers
+    )
     assert {"omoi-stream", "omoi-version", "omoi-schema"} <= set(headers)
 
 
@@ -100,7 +104,11 @@ async def test_the_same_id_has_one_effect_and_one_answer(broker: Client) -> None
         ("ask.phase.open_tiket", {"title": "x"}, "unknown_command"),
         ("ask.phase.transition", {"ticket_id": "no-such", "to_phase": "PHASE_DESIGN"}, "ticket_not_found"),
         ("ask.phase.transition", {"ticket_id": "has.dots", "to_phase": "PHASE_DESIGN"}, "invalid_command"),
-        ("ask.phase.override_transition", {"ticket_id": "x", "to_phase": "y", "reason": "z"}, "not_authorised"),
+        (
+            "ask.phase.override_transition",
+            {"ticket_id": "x", "to_phase": "y", "reason": "z"},
+            "not_authorised",
+        ),
         ("qry.phase.get_ticket", {"ticket_id": "no-such"}, "ticket_not_found"),
         ("qry.phase.nonsense", {}, "unknown_query"),
     ],
