@@ -34,9 +34,9 @@ def _depth_below(parent: ast.AST, child: ast.AST) -> int:
 
 
 def files_are_short(source: Source) -> Iterator[Violation]:
-    """A file fits in one reading."""
+    """A file fits in one reading; a module of contracts is a table, and as long as its noun has words."""
     lines = len(source.text.splitlines())
-    if lines > FILE_LINES_MAX:
+    if lines > FILE_LINES_MAX and source.parts[:2] != ("shared", "contracts"):
         yield Violation(FILE_LINES_MAX, f"{lines} lines; more than {FILE_LINES_MAX} are two subjects")
 
 
