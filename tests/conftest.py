@@ -1,4 +1,4 @@
-"""One embedded stack for the whole run, and a world of its own for each test."""
+"""One stack for the whole run, and a world of its own for each test."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -6,8 +6,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from shared.stack import Stack
+from shared.testing.servers import Servers, servers
 from shared.testing.world import World, world
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--stack=containers` uses testcontainers, `--stack=external` OMOI_DATABASE_URL and OMOI_NATS_URL."""
+    parser.addoption("--stack", choices=("embedded", "containers", "external"), default="embedded")
 
 
 @pytest.fixture(scope="session")
@@ -21,14 +26,14 @@ def own_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-async def stack(own_folder: Path) -> AsyncIterator[Stack]:
-    """The run's Postgres and NATS."""
-    async with await Stack.start(own_folder / "home") as running:
+async def stack(own_folder: Path, pytestconfig: pytest.Config) -> AsyncIterator[Servers]:
+    """The run's Postgres and NATS; tests that kill servers start embedded ones of their own."""
+    async with servers(pytestconfig.getoption("--stack"), own_folder) as running:
         yield running
 
 
 @pytest.fixture
-async def a_world(stack: Stack) -> AsyncIterator[World]:
+async def a_world(stack: Servers) -> AsyncIterator[World]:
     """A database and streams that only this test uses."""
     async with world(stack.database_url, stack.nats_url()) as made:
         yield made

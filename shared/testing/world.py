@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -164,7 +165,7 @@ async def world(database_url: str, nats_url: str) -> AsyncIterator[World]:
     client = await nats.connect(nats_url, max_reconnect_attempts=-1)
     try:
         await empty(client)
-        yield World(database_url.replace("/omoi", f"/{name}", 1), nats_url, client)
+        yield World(urlsplit(database_url)._replace(path=f"/{name}").geturl(), nats_url, client)
     finally:
         await client.close()
         await _administer(database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
