@@ -179,14 +179,13 @@ class PhasePath(Result):
     history: tuple[Stay, ...]
 
 
-class AgentLine(Result):
+class AgentView(Result):
     """An agent: what it said of itself, how it is, and what it has done."""
 
     agent_id: Key
     name: str | None = Field(
         default=None,
-        description="Absent, with all that follows from registering, for "
-        "one that takes tasks without having registered.",
+        description="Absent, like all that comes from registering, for one that takes tasks without.",
     )
     agent_type: str | None = None
     capabilities: tuple[str, ...] = ()
@@ -207,10 +206,10 @@ class AgentLine(Result):
     last_claimed_at: Moment | None = None
 
 
-class AgentLines(Result):
+class Agents(Result):
     """Agents by id."""
 
-    agents: tuple[AgentLine, ...]
+    agents: tuple[AgentView, ...]
     next: Key | None = Field(default=None, description="Ask again with this as `after`; absent at the end.")
 
 

@@ -7,13 +7,13 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from services.projection.queries.page import page
 from services.projection.tables import agents, in_work, tasks
-from shared.contracts.projection import AgentLine, AgentLines, ListAgents
+from shared.contracts.projection import Agents, AgentView, ListAgents
 from shared.kernel.reading import Reading
 
 NONE: ColumnClause[Any] = literal_column("'[]'::jsonb")
 
 
-async def list_agents(query: ListAgents, reading: Reading) -> AgentLines:
+async def list_agents(query: ListAgents, reading: Reading) -> Agents:
     """A page, by id."""
     held = (
         select(func.jsonb_agg(aggregate_order_by(tasks.c.task_id, tasks.c.task_id)).label("tasks"))
@@ -33,4 +33,4 @@ async def list_agents(query: ListAgents, reading: Reading) -> AgentLines:
         .limit(query.limit + 1)
     )
     kept, following = page(await reading.rows(found), query.limit, "agent_id")
-    return AgentLines(agents=tuple(AgentLine.model_validate(row) for row in kept), next=following)
+    return Agents(agents=tuple(AgentView.model_validate(row) for row in kept), next=following)
