@@ -213,12 +213,14 @@ class Batcher:
             found[lookup] = await self._find(lookup)
 
     async def _append(self, draft: Draft) -> Moved | None:
-        if not draft.batch.commands:
+        if not draft.batch.commands and not draft.batch.reads:
             return None
         started = perf_counter()
         outcome = await self._store.append(draft.batch)
         if isinstance(outcome, Moved):
             return outcome
+        if not draft.batch.commands:
+            return None
         name = self._store.service.name
         self._metrics.commit_seconds.labels(name).observe(perf_counter() - started)
         self._metrics.batch_size.labels(name).observe(len(draft.batch.commands))

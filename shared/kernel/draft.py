@@ -134,10 +134,13 @@ class Draft:
         except Refused as refused:
             self._take(envelope, self._refused(envelope, refused))
         except Waiting as waiting:
+            self._rely_on_what_was_read()
             self.waiting.append((envelope, waiting.until))
         except Unavailable as unavailable:
+            self._rely_on_what_was_read()
             self.outcomes.append((envelope, Deferred(str(unavailable))))
         except Exception as error:
+            self._rely_on_what_was_read()
             log.exception("command_broke", command=envelope.name, command_id=envelope.id)
             self.outcomes.append((envelope, Broke(error)))
         else:
@@ -247,12 +250,19 @@ class Draft:
         self.batch.events += effects.rows
         if envelope.timer:
             self.batch.fired.append(envelope.timer)
-        for stream in self.desk.consulted:
-            self.batch.reads.setdefault(stream, self.desk.loaded_version(stream))
+        self._rely_on_what_was_read()
         self.desk.decided.update(effects.states)
         self.batch.streams.update(effects.states)
         self.batch.timers.update(effects.timers)
         self.outcomes.append((envelope, Answered(effects.answer)))
+
+    def _rely_on_what_was_read(self) -> None:
+        """Whatever was decided stands only if what it looked at is still so at the commit.
+
+        Nothing else would tell the cache of a state that another replica has changed.
+        """
+        for stream in self.desk.consulted:
+            self.batch.reads.setdefault(stream, self.desk.loaded_version(stream))
 
 
 class EventTooLarge(Refused):
