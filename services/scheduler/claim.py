@@ -194,7 +194,7 @@ def _end_claim(decision: Decision, task: Task, reason: str) -> None:
             task_id=task.task_id,
             ticket_id=task.ticket_id,
             phase_id=task.phase_id,
-            agent_id=task.agent_id or "",
+            agent_id=task.holder,
             claim_epoch=task.claim_epoch,
             attempt=task.attempt,
             reason=reason,

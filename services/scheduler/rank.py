@@ -54,8 +54,9 @@ def make_ready(decision: Decision, task: Task) -> None:
 def rerank(decision: Decision, task_id: str, reason: str) -> None:
     """Give a ready task the place in the order that it now deserves."""
     task = decision.of(Task, task_id)
-    if task.status != "ready" or task.ready_at is None:
+    if task.status != "ready":
         return
+    assert task.ready_at is not None, "what is ready became so at some time"
     ranking = workflow_of(decision, task.workflow_version).ranking
     now_ranked = rank(task, ranking, task.ready_at, decision.at)
     if now_ranked == task.rank:

@@ -71,15 +71,15 @@ def time_out_task(command: TimeOutTask, past: Past, context: Context) -> Facts:
     """End an attempt that runs longer than it may."""
     decision = Decision(past, context)
     task = decision.of(Task, command.task_id)
-    if task.status != "running" or task.claim_epoch != command.claim_epoch:
+    seconds = task.timeout_seconds
+    if task.status != "running" or task.claim_epoch != command.claim_epoch or seconds is None:
         return []
-    seconds = task.timeout_seconds or 0
     decision.record(
         TaskTimedOut(
             task_id=task.task_id,
             ticket_id=task.ticket_id,
             phase_id=task.phase_id,
-            agent_id=task.agent_id or "",
+            agent_id=task.holder,
             attempt=task.attempt,
             timeout_seconds=seconds,
             at=decision.at,

@@ -94,6 +94,12 @@ class Task:
         return self.status in ("claimed", "running")
 
     @property
+    def holder(self) -> str:
+        """Who has it now."""
+        assert self.agent_id is not None, "a claimed task has somebody who claimed it"
+        return self.agent_id
+
+    @property
     def ended(self) -> bool:
         """Whether it is over, unless somebody retries it."""
         return self.status in ("completed", "failed", "cancelled")

@@ -47,17 +47,17 @@ def _begin(
     workflow = workflow_of(decision, decision.of(Ticket, ticket_id).workflow_version)
     phase = workflow.phase(phase_id)
     on_hold = phase_id == workflow.blocked_phase
-    asked_for = phase.tasks if phase and not on_hold else ()
+    worked_on = None if on_hold else phase
     decision.record(
         PhaseEntered(
             ticket_id=ticket_id,
             phase_id=phase_id,
             visit=visit,
-            generated=len(asked_for),
+            generated=len(worked_on.tasks) if worked_on else 0,
             on_hold=on_hold,
             ended=phase.is_terminal if phase else False,
         )
     )
-    if phase and asked_for:
+    if worked_on:
         ticket = decision.of(Ticket, ticket_id)
-        generate(decision, Visit(ticket, phase, workflow, tuple(blocking_reasons)))
+        generate(decision, Visit(ticket, worked_on, workflow, tuple(blocking_reasons)))

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import Executable, Select, text
 
 from services.scheduler.service import scheduler
 from services.scheduler.tables import metadata
 from shared.kernel.database import open_pool
 from shared.kernel.decider import Lookup
-from shared.kernel.reading import Reading
-from shared.kernel.reads import StoreReading
+from shared.kernel.reads import DIALECT, StoreReading
 from shared.kernel.store import Store
 from shared.testing.world import World
 from tests.scheduler.workshop import WORKFLOW, plain_ticket
@@ -19,9 +19,10 @@ from tests.scheduler.workshop import WORKFLOW, plain_ticket
 class Shop:
     """A running scheduler, spoken to over the wire."""
 
-    def __init__(self, world: World, reading: Reading) -> None:
+    def __init__(self, world: World, store: Store) -> None:
         self.world = world
-        self.reading = reading
+        self.store = store
+        self.reading = StoreReading(store)
 
     async def do(self, name: str, **body: Any) -> dict[str, Any]:
         """Send a command as the operator; it must be taken."""
@@ -52,13 +53,33 @@ class Shop:
         """What a rule would be told."""
         return await scheduler.lookups[type(lookup)](lookup, self.reading)
 
+    async def plan(self, lookup: Lookup[Any]) -> str:
+        """How Postgres goes about a lookup."""
+        overheard = Overheard(self.store)
+        await scheduler.lookups[type(lookup)](lookup, overheard)
+        lines = await self.reading.rows(text(f"EXPLAIN {overheard.sql}"))
+        return "\n".join(line["QUERY PLAN"] for line in lines)
+
+
+class Overheard(StoreReading):
+    """Remembers what was asked last, with its values written out."""
+
+    sql = ""
+
+    async def rows(self, statement: Executable) -> list[dict[str, Any]]:
+        """Rows of a statement."""
+        assert isinstance(statement, Select)
+        written = statement.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True})
+        self.sql = str(written)
+        return await super().rows(statement)
+
 
 @pytest.fixture
 async def shop(a_world: World) -> AsyncIterator[Shop]:
     await a_world.install(scheduler, tables=[metadata])
     pool = await open_pool(a_world.database_url, scheduler.name)
     async with pool, a_world.running(scheduler, scheduler):
-        opened = Shop(a_world, StoreReading(Store(scheduler, pool)))
+        opened = Shop(a_world, Store(scheduler, pool))
         document = WORKFLOW.model_dump(mode="json")
         await opened.do("follow_workflow", version=WORKFLOW.version, document=document)
         await opened.do("follow_ticket", **plain_ticket().model_dump(mode="json"))

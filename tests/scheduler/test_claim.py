@@ -97,7 +97,9 @@ def test_an_agent_gets_only_what_it_can_do() -> None:
     shop.create("a", required_capabilities=("saw", "paint"))
     assert shop.claim(capabilities=("saw",)) == ()
     assert shop.claim(capabilities=()) == ()
-    assert len(shop.claim(capabilities=(" Paint", "SAW", "drill"))) == 1
+    assert len(shop.claim(capabilities=(" Paint", "SAW"))) == 1
+    shop.create("b", required_capabilities=("saw",))
+    assert len(shop.claim(capabilities=("saw", "drill"))) == 1
 
 
 def test_an_agent_that_names_no_capabilities_gets_anything() -> None:
@@ -268,10 +270,24 @@ def test_claims_that_an_agent_made_after_it_came_back_stay() -> None:
 
 def test_an_agent_that_is_gone_loses_nothing_that_the_index_only_says_it_has() -> None:
     shop = Workshop()
-    shop.create("a")
-    release = ReleaseClaims(agent_id="bob", reason="bob is lost")
-    hints = scenario(shop).finding(ClaimsOf, lambda lookup: ("a",))
-    hints.when(release).then()
+    shop.create("open")
+    shop.take("open", "eve")
+    shop.create("done")
+    shop.complete("done")
+    shop.create("ready")
+    hints = scenario(shop).finding(ClaimsOf, lambda lookup: ("open", "done", "ready"))
+    hints.when(ReleaseClaims(agent_id="bob", reason="bob is lost")).then()
+
+
+@pytest.mark.parametrize("timeout_seconds", [None, 9])
+def test_only_timers_that_run_are_stopped(timeout_seconds: float | None) -> None:
+    shop = Workshop()
+    shop.create("a", timeout_seconds=timeout_seconds)
+    epoch = shop.take("a")
+    if timeout_seconds is None:
+        shop.do(StartTask(task_id="a", claim_epoch=epoch))
+    stopped = [fact.key for fact in shop.do(CancelTask(task_id="a")) if isinstance(fact, CancelTimer)]
+    assert stopped == ["lease-a"]
 
 
 def test_beginning_sets_the_timeout_and_ending_stops_all_timers() -> None:

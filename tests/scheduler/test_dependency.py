@@ -45,6 +45,13 @@ def test_a_task_that_needs_a_number_is_ready_once_so_many_are_completed() -> Non
     assert shop.status("d") == "ready"
 
 
+def test_one_is_a_number_too() -> None:
+    shop = Workshop()
+    shop.create("c", shop.create("a"), shop.create("b"), needs=1)
+    shop.complete("a")
+    assert shop.status("c") == "ready"
+
+
 def test_a_task_whose_need_is_met_is_told_no_more() -> None:
     shop = Workshop()
     shop.create("c", shop.create("a"), shop.create("b"), needs="any")
@@ -183,6 +190,27 @@ def test_a_retry_tells_only_what_is_news() -> None:
     shop.do(CancelTask(task_id="b"))
     shop.do(RetryTask(task_id="b"))
     assert len(shop.of_type(TaskDependencyEnded)) == 1
+    assert shop.of_type(TaskDependencyReopened) == []
+
+
+def test_a_retried_task_learns_that_what_had_failed_it_has_completed_since() -> None:
+    shop = Workshop()
+    shop.create("b", shop.create("a"), on_dependency_failure="fail")
+    shop.fail("a")
+    shop.do(RetryTask(task_id="a"))
+    shop.complete("a")
+    shop.do(RetryTask(task_id="b"))
+    assert shop.status("b") == "ready"
+
+
+def test_nobody_is_told_that_a_task_is_open_again_who_never_heard_that_it_was_not() -> None:
+    shop = Workshop()
+    shop.create("c", shop.create("a"), shop.create("b"), needs="any")
+    shop.complete("a")
+    shop.fail("b")
+    shop.do(RetryTask(task_id="b"))
+    shop.do(CancelTask(task_id="c"))
+    shop.do(RetryTask(task_id="c"))
     assert shop.of_type(TaskDependencyReopened) == []
 
 

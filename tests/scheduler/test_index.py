@@ -3,6 +3,8 @@
 import asyncio
 import json
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -34,6 +36,31 @@ async def test_candidates_are_the_tasks_an_agent_can_do_in_the_order_of_rank(sho
     assert await shop.find(ReadyCandidates(None, None, 9)) == ("branch", "high", "plain", "low")
 
 
+async def fill(shop: Shop, tasks: Sequence[Task]) -> None:
+    """Put rows into the index as the kernel does."""
+    await shop.world.fetch(
+        "INSERT INTO scheduler.task_index SELECT * FROM"
+        " jsonb_populate_recordset(NULL::scheduler.task_index, $1::text::jsonb)",
+        json.dumps([dict(row(task)) for task in tasks]),
+    )
+
+
+async def test_no_lookup_of_a_rule_scans_the_index(shop: Shop) -> None:
+    ready = Task(phase_id="BUILD", required_capabilities=("a",), status="ready")
+    await fill(
+        shop, [replace(ready, task_id=f"{n}", ticket_id=f"T-{n % 900}", rank=float(n)) for n in range(9000)]
+    )
+    await shop.world.fetch("ANALYZE scheduler.task_index")
+    for lookup in (
+        ReadyCandidates(("a", "b"), ("BUILD",), 16),
+        ClaimsOf("bob"),
+        OpenTasksOf("T-1", "5", 200),
+    ):
+        plan = await shop.plan(lookup)
+        assert "Index" in plan
+        assert "Seq Scan" not in plan
+
+
 async def test_candidates_are_exactly_the_first_of_all_that_fit_however_the_lanes_are_filled(
     shop: Shop,
 ) -> None:
@@ -48,11 +75,7 @@ async def test_candidates_are_exactly_the_first_of_all_that_fit_however_the_lane
         )
         for number in range(400)
     ]
-    await shop.world.fetch(
-        "INSERT INTO scheduler.task_index SELECT * FROM"
-        " jsonb_populate_recordset(NULL::scheduler.task_index, $1::text::jsonb)",
-        json.dumps([dict(row(task)) for task in tasks]),
-    )
+    await fill(shop, tasks)
     for capabilities, phases, limit in product(
         [None, (), ("a", "b"), tuple("abcd")], [None, ("CHECK",)], [1, 7, 60, 999]
     ):

@@ -104,6 +104,12 @@ def test_a_ready_task_moves_up_when_its_deadline_comes_near() -> None:
     assert (moved.rank, moved.reason) == (NOON.timestamp() - 7200, "Its deadline is near.")
 
 
+def test_a_deadline_that_is_near_already_needs_no_timer() -> None:
+    shop = Workshop()
+    shop.create("a", deadline=NOON + 15 * MINUTE)
+    assert shop.timers == {}
+
+
 def test_a_deadline_that_comes_near_while_the_task_is_not_ready_counts_when_it_is() -> None:
     shop = Workshop()
     shop.create("a", priority="LOW", deadline=NOON + 16 * MINUTE)

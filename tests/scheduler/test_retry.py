@@ -102,6 +102,14 @@ def test_an_attempt_that_is_no_use_to_repeat_fails_the_task() -> None:
     assert shop.timers == {}
 
 
+def test_the_state_keeps_the_beginning_of_a_long_error_and_the_history_all_of_it() -> None:
+    shop = Workshop()
+    shop.create("a")
+    shop.do(FailTask(task_id="a", claim_epoch=shop.take("a"), error="x" * 20_000, retryable=False))
+    assert len(shop.task("a").reason) == 2000
+    assert len(shop.of_type(TaskFailed)[0].error) == 20_000
+
+
 def test_a_delay_that_is_over_for_another_attempt_changes_nothing() -> None:
     shop = Workshop()
     shop.create("a")
@@ -163,6 +171,9 @@ def test_a_timeout_of_another_claim_or_of_one_that_has_not_begun_changes_nothing
     shop.wait(60)
     shop.start("a")
     assert shop.do(TimeOutTask(task_id="a", claim_epoch=1)) == []
+    shop.create("b")
+    shop.start("b")
+    assert shop.do(TimeOutTask(task_id="b", claim_epoch=1)) == []
 
 
 @pytest.mark.parametrize("end", ["fail", "cancel"])

@@ -17,13 +17,14 @@ def test_what_a_ticket_says_is_not_filled_again() -> None:
 
 
 def test_a_text_may_name_any_field_of_the_ticket() -> None:
-    text = "{ticket_id} {priority} {ticket_tags} {repository} {ticket_deadline} {visit}"
+    text = "{ticket_id} {priority} {ticket_tags} {repository} {ticket_deadline} {workflow} {phase_id} {visit}"
     phase = Phase(id="CHECK", name="", sequence_order=2, tasks=(TaskTemplate(id="look", description=text),))
     workflow = WORKFLOW.model_copy(update={"phases": (*WORKFLOW.phases[:2], phase, *WORKFLOW.phases[3:])})
-    shop = Workshop(workflow, tags=("oak", "old"), repository="/chairs", deadline=NOON, priority=Priority.LOW)
+    fields = {"tags": ("oak", "old"), "repository": "/chairs", "deadline": NOON, "workflow": "arts"}
+    shop = Workshop(workflow, priority=Priority.LOW, **fields)
     shop.enter("CHECK", visit=3)
     description = shop.of_type(TaskCreated)[0].description
-    assert description == "T-1 LOW oak, old /chairs 2026-01-01T12:00:00+00:00 3"
+    assert description == "T-1 LOW oak, old /chairs 2026-01-01T12:00:00+00:00 arts CHECK 3"
 
 
 def test_entering_a_phase_makes_its_tasks_in_the_order_of_their_dependencies() -> None:

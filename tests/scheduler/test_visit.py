@@ -214,6 +214,9 @@ def test_a_task_that_ends_another_while_its_ticket_moves_ends_it_once() -> None:
 def test_a_ticket_in_a_phase_its_workflow_does_not_know_has_no_tasks() -> None:
     shop = Workshop(phase_id="ELSEWHERE")
     assert shop.past.of(Ticket, "T-1").phase_id == "ELSEWHERE"
+    assert shop.of_type(PhaseEntered) == [
+        PhaseEntered(ticket_id="T-1", phase_id="ELSEWHERE", visit=1, generated=0)
+    ]
     assert shop.of_type(TaskCreated) == []
 
 

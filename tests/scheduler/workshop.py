@@ -77,7 +77,7 @@ def plain_ticket(ticket_id: str = "T-1", **fields: Any) -> FollowTicket:
 class Workshop:
     """One scheduler with one ticket, T-1, unless the test opens others."""
 
-    def __init__(self, workflow: Workflow = WORKFLOW, **ticket: Any) -> None:
+    def __init__(self, followed: Workflow = WORKFLOW, /, **ticket: Any) -> None:
         self.now: datetime = NOON
         self.events: list[Event] = []
         self.timers: dict[str, Timer] = {}
@@ -88,8 +88,8 @@ class Workshop:
             OpenTasksOf: self._open_tasks,
         }
         self.past = History(AGGREGATES, (), self.finders)
-        self.do(FollowWorkflow(version=workflow.version, document=workflow))
-        self.do(plain_ticket(workflow_version=workflow.version, **ticket))
+        self.do(FollowWorkflow(version=followed.version, document=followed))
+        self.do(plain_ticket(workflow_version=followed.version, **ticket))
 
     def decide(self, command: Command, actor: str = "ann", waited_seconds: float = 0) -> list[Fact]:
         """What the rule says, without its being taken as done."""
