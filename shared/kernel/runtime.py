@@ -1,7 +1,7 @@
 """One service, running: its declaration connected to Postgres and NATS."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -45,6 +45,7 @@ log = structlog.get_logger()
 REACTIONS, JOURNAL = "reactions", "journal"
 RESTART_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
+CANCEL_AGAIN_SECONDS = 1.0
 DEAD_OPERATIONS = {"retry_dead": "retry", "drop_dead": "drop"}
 
 
@@ -110,9 +111,7 @@ class Runtime:
         self._stopping = True
         if hasattr(self, "_client") and self._client.is_connected:
             await self._stop_receiving()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_all(self._tasks)
         if hasattr(self, "_leases"):
             try:
                 await self._leases.release()
@@ -383,3 +382,16 @@ class Runtime:
         for consumer in self._consumers:
             value += self._metrics.consumer_lag.labels(self.service.name, consumer.name)._value.get()
         return int(value + self._metrics.relay_lag.labels(self.service.name)._value.get())
+
+
+async def end_all(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once may not do: `asyncio.wait_for` of Python 3.11 can swallow a cancellation that comes just when what it
+    waits for is done (https://github.com/python/cpython/issues/86296).
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
