@@ -12,8 +12,10 @@ from shared.contracts.gate import Finding, GateArtifactSubmitted
 from shared.contracts.messages import KEY_PATTERN
 
 MAX_TEXT = 256 * 1024
-MAX_OBJECT = 512 * 1024
-"""Characters; a manifest of a thousand files is longer than any document a person reads."""
+"""Characters of a document."""
+
+MAX_BYTES = 512 * 1024
+"""Of any content, so that its event can be announced; a manifest of a thousand files fits."""
 
 MAX_DEPTH = 32
 MAX_PATH = 4096
@@ -61,6 +63,11 @@ class Evidence:
     findings: tuple[Finding, ...]
     unreadable: str | None
 
+    @property
+    def place(self) -> tuple[str, str | None]:
+        """What a later submission must have in common with it to supersede it."""
+        return self.artifact_type, self.artifact_path
+
 
 def evidence_of(event: GateArtifactSubmitted) -> Evidence:
     """What is kept of a submission."""
@@ -85,16 +92,13 @@ def with_evidence(counting: Sequence[Evidence], new: Evidence) -> tuple[Evidence
     arrival.
     """
     ordered = sorted([*counting, new], key=lambda evidence: (evidence.at, evidence.task_id or ""))
-    return tuple(
-        evidence
-        for place, evidence in enumerate(ordered)
-        if not any(_supersedes(later, evidence) for later in ordered[place + 1 :])
-    )
-
-
-def _supersedes(later: Evidence, evidence: Evidence) -> bool:
-    same = (later.artifact_type, later.artifact_path) == (evidence.artifact_type, evidence.artifact_path)
-    return same and (later.measured or not evidence.measured)
+    rivals = [evidence for evidence in ordered if evidence.place == new.place]
+    superseded = {
+        evidence.artifact_id
+        for number, evidence in enumerate(rivals)
+        if any(later.measured or not evidence.measured for later in rivals[number + 1 :])
+    }
+    return tuple(evidence for evidence in ordered if evidence.artifact_id not in superseded)
 
 
 def read_artifacts(handed_in: object, task_id: str) -> list[Submission]:
@@ -117,17 +121,18 @@ def _read(entry: object, task_id: str, place: int) -> Submission:
     named = f"Artifact {place} of task {task_id} cannot be read"
     if not isinstance(entry, dict):
         return _unreadable(f"{named}: it is {shown(entry)}, not an object.", task_id, place)
-    kind, path = entry.get("artifact_type"), entry.get("artifact_path") or None
+    kind, path = entry.get("artifact_type"), entry.get("artifact_path")
     if not isinstance(kind, str) or not re.fullmatch(KEY_PATTERN, kind):
         return _unreadable(f"{named}: its artifact_type is {shown(kind)}, not a name.", task_id, place)
     if fault := _fault_of_path(path):
         return _unreadable(f"{named}: {fault}.", task_id, place)
     if fault := _fault_of_fields(entry):
-        return Submission(
-            kind, path, unreadable=f"{named}: {fault}. Hand in {kind} {path or 'without a path'} again."
-        )
+        where = shown(path, 200) if path else "without a path"
+        return Submission(kind, path or None, unreadable=f"{named}: {fault}. Hand in {kind} {where} again.")
     content, sha256 = entry.get("content"), entry.get("sha256")
-    return Submission(kind, path, content, sha256 or sha256_of(content), entry.get("measured") is True)
+    return Submission(
+        kind, path or None, content, sha256 or sha256_of(content), entry.get("measured") is True
+    )
 
 
 def _unreadable(reason: str, task_id: str, place: int) -> Submission:
@@ -158,10 +163,10 @@ def fault_of_content(content: object) -> str | None:
     encoded = _encoded(content)
     if not is_unicode(encoded):
         return "its content holds half a character"
-    limit = MAX_TEXT if isinstance(content, str) else MAX_OBJECT
-    if len(encoded) > limit:
-        return f"its content has {len(encoded)} characters; at most {limit} are kept"
-    return None
+    if isinstance(content, str) and len(content) > MAX_TEXT:
+        return f"its content has {len(content)} characters; at most {MAX_TEXT} are kept"
+    size = len(encoded.encode())
+    return f"its content has {size} bytes; at most {MAX_BYTES} are kept" if size > MAX_BYTES else None
 
 
 def sha256_of(content: object) -> str | None:

@@ -37,6 +37,9 @@ from shared.contracts.messages import Authority
 from shared.contracts.workflow import Phase
 from shared.kernel.decider import Aggregate, Context, Fact, Facts, Past, Refused
 
+MAX_REASONS = 50
+"""More than anybody reads; they travel with every task that is made to remove them."""
+
 
 class ArtifactUnreadable(Refused):
     """The content cannot be kept."""
@@ -157,7 +160,9 @@ def blocking_reasons(gate: Gate, phase: Phase) -> tuple[str, ...]:
     tasks = (*failures(gate.tasks), *waits_for(gate)) if tasks_demanded(phase) else ()
     unreadable = tuple(evidence.unreadable for evidence in gate.counting if evidence.unreadable)
     lacking = (reason for output in outputs_of(phase) for reason in reasons_against(output, gate.counting))
-    return tuple(dict.fromkeys((*tasks, *unreadable, *lacking)))
+    reasons = tuple(dict.fromkeys((*tasks, *unreadable, *lacking)))
+    more = len(reasons) - MAX_REASONS
+    return (*reasons[:MAX_REASONS], f"There are {more} more reasons.") if more > 0 else reasons
 
 
 def _with_verdict(noted: list[GateEvent], visit: Visit, past: Past, context: Context) -> list[Fact]:
@@ -182,11 +187,7 @@ def _judged(visit: Visit, gate: Gate, context: Context) -> list[GatePassed | Gat
     return [GateFailed(**visit.fields(), blocking_reasons=reasons, artifacts=artifacts, at=context.at)]
 
 
-def _answer(
-    visit: Visit,
-    status: GateStatus,
-    reasons: tuple[str, ...] = (),
-) -> Verdict:
+def _answer(visit: Visit, status: GateStatus, reasons: tuple[str, ...] = ()) -> Verdict:
     return Verdict(
         ticket_id=visit.ticket_id,
         phase_id=visit.phase.id,
@@ -236,5 +237,6 @@ def _submitted(visit: Visit, handed_in: Submission, **told: Any) -> GateArtifact
 
 def _with_artifact(gate: Gate, evidence: Evidence) -> Gate:
     counting = with_evidence(gate.counting, evidence)
-    gone = [old.artifact_id for old in (*gate.counting, evidence) if old not in counting]
+    kept = {one.artifact_id for one in counting}
+    gone = [one.artifact_id for one in (*gate.counting, evidence) if one.artifact_id not in kept]
     return replace(gate, counting=counting, superseded=(*gate.superseded, *gone), changed=True)

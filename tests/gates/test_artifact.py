@@ -9,8 +9,15 @@ from tests.gates.story import after
 NONE = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-def evidence(artifact_id: str, seconds: float, *, path: str = "a.md", measured: bool = False) -> Evidence:
-    return Evidence(artifact_id, "note", path, measured, after(seconds), None, "", (), None)
+def evidence(
+    artifact_id: str,
+    seconds: float,
+    *,
+    path: str = "a.md",
+    measured: bool = False,
+    task_id: str | None = None,
+) -> Evidence:
+    return Evidence(artifact_id, "note", path, measured, after(seconds), task_id, "", (), None)
 
 
 def counting(*submitted: Evidence) -> list[str]:
@@ -36,6 +43,17 @@ def test_a_measurement_takes_the_place_of_a_claim() -> None:
     assert counting(evidence("claim", 1), evidence("measured", 2, measured=True)) == ["measured"]
 
 
+def test_a_measurement_takes_the_place_of_an_older_one() -> None:
+    assert counting(evidence("old", 1, measured=True), evidence("new", 2, measured=True)) == ["new"]
+
+
+def test_of_two_at_one_time_the_same_one_counts_whichever_arrives_first() -> None:
+    one, two = evidence("one", 1, task_id="t1"), evidence("two", 1, task_id="t2")
+    assert counting(one, two) == counting(two, one) == ["two"]
+    by_hand = evidence("by_hand", 1, task_id=None)
+    assert counting(one, by_hand) == counting(by_hand, one) == ["one"]
+
+
 def test_an_artifact_is_read_with_its_hash() -> None:
     (text, fields, hashed, bare) = read_artifacts(
         [
@@ -57,14 +75,15 @@ def sha(text: str) -> str:
 
 
 def nested(levels: int) -> Any:
-    return [nested(levels - 1)] if levels else 0
+    return ([nested(levels - 1)] if levels % 2 else {"in": nested(levels - 1)}) if levels else 0
 
 
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
         ({"content": "x" * 262_145}, "its content has 262145 characters; at most 262144 are kept"),
-        ({"content": ["x" * 524_288]}, "its content has 524292 characters; at most 524288 are kept"),
+        ({"content": ["x" * 524_288]}, "its content has 524292 bytes; at most 524288 are kept"),
+        ({"content": "€" * 200_000}, "its content has 600000 bytes; at most 524288 are kept"),
         ({"content": nested(33)}, "its content is nested deeper than 32 levels"),
         ({"content": "\ud800"}, "its content holds half a character"),
         ({"content": {"\udfff": 1}}, "its content holds half a character"),
@@ -80,7 +99,15 @@ def test_what_cannot_be_read_is_kept_with_the_reason(fields: dict[str, Any], rea
     )
 
 
+def test_what_has_no_path_is_handed_in_again_without_one() -> None:
+    (read,) = read_artifacts([{"artifact_type": "note", "measured": 1}], "t1")
+    assert read.unreadable is not None
+    assert read.unreadable.endswith("Hand in note without a path again.")
+
+
 def test_what_is_at_its_limit_is_read() -> None:
+    (far,) = read_artifacts([{"artifact_type": "n" * 64, "artifact_path": "p" * 4096}], "t1")
+    assert far.unreadable is None
     for content in ("x" * 262_144, ["x" * 524_284], nested(32)):
         (read,) = read_artifacts([{"artifact_type": "note", "content": content}], "t1")
         assert read.unreadable is None
@@ -92,6 +119,19 @@ def test_what_is_at_its_limit_is_read() -> None:
         ("done", "The artifacts of task t1 are done, not a list."),
         ({"a": 1}, "The artifacts of task t1 are an object of 1, not a list."),
         (["done"], "Artifact 1 of task t1 cannot be read: it is done, not an object."),
+        (
+            [{"artifact_type": "", "artifact_path": "a.md"}],
+            "Artifact 1 of task t1 cannot be read: its artifact_type is empty, not a name.",
+        ),
+        (
+            [{"artifact_type": "x" * 65}],
+            f"Artifact 1 of task t1 cannot be read: its artifact_type is {'x' * 59}…, not a name.",
+        ),
+        (
+            [{"artifact_type": "note", "artifact_path": "p" * 4097}],
+            f"Artifact 1 of task t1 cannot be read: its artifact_path is {'p' * 59}…, no text of up to 4096 "
+            "characters.",
+        ),
         ([{}], "Artifact 1 of task t1 cannot be read: its artifact_type is missing, not a name."),
         (
             [{"artifact_type": "two words\n"}],
@@ -100,6 +140,10 @@ def test_what_is_at_its_limit_is_read() -> None:
         (
             [{"artifact_type": "note\n"}],
             "Artifact 1 of task t1 cannot be read: its artifact_type is note, not a name.",
+        ),
+        (
+            [{"artifact_type": "note", "artifact_path": 0}],
+            "Artifact 1 of task t1 cannot be read: its artifact_path is 0, no text of up to 4096 characters.",
         ),
         (
             [{"artifact_type": "note", "artifact_path": 5}],
@@ -124,6 +168,7 @@ def test_a_list_that_is_too_long_is_cut_and_says_so() -> None:
     assert len(read) == MAX_ARTIFACTS + 1
     assert read[-1].unreadable is not None
     assert "handed in 5000 artifacts; only the first 100 are read" in read[-1].unreadable
+    assert len(read_artifacts([{"artifact_type": "note"}] * MAX_ARTIFACTS, "t1")) == MAX_ARTIFACTS
 
 
 def test_no_artifacts_are_no_artifacts() -> None:

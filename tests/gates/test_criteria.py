@@ -37,6 +37,17 @@ def test_a_criterion_set_to_false_is_not_demanded() -> None:
     assert [finding.criterion for finding in findings_of(Submission("report"), [output])] == ["min_length"]
 
 
+def test_nothing_is_found_in_what_cannot_be_read() -> None:
+    output = ExpectedOutput.model_validate({"type": "report", "min_length": 1})
+    assert findings_of(Submission("report", unreadable="It is too long."), [output]) == ()
+
+
+def test_a_pattern_says_where_a_document_is_and_where_a_report_is_looked_for() -> None:
+    for kind, found in (("note", ["pattern"]), ("test_results", [])):
+        output = ExpectedOutput.model_validate({"type": kind, "pattern": "docs/*.md"})
+        assert [finding.criterion for finding in findings_of(Submission(kind), [output])] == found
+
+
 def test_an_artifact_is_judged_by_the_outputs_of_its_type_only() -> None:
     outputs = [
         ExpectedOutput.model_validate({"type": "report", "min_length": 1}),
@@ -56,7 +67,10 @@ def test_an_artifact_is_judged_by_the_outputs_of_its_type_only() -> None:
         ("required_sections", ["scope"], "**2.1 Scope**"),
         ("required_sections", ["scope"], "```\ncode\n```\n### scope ###"),
         ("min_percentage", 80, {"percentage": 80}),
+        ("min_percentage", 0, {"percentage": 0}),
+        ("min_percentage", 100, {"percentage": 100}),
         ("all_passed", True, results(3)),
+        ("all_passed", True, {"tests": 1, "passed": 1, "failures": 0}),
         ("all_passed", True, results(3) | {"tests": 4, "skipped": 1}),
         ("min_passing", 3, results(3, "test_a")),
         ("must_have_tests", True, {"files": [], "tests": ["tests/test_a.py"]}),
@@ -102,6 +116,7 @@ def test_a_criterion_is_met(criterion: str, parameter: Any, content: Any) -> Non
             {"percentage": True},
             "report has no number from 0 to 100 under `percentage`.",
         ),
+        ("min_percentage", 80, {"percentage": 101}, "report has no number from 0 to 100 under `percentage`."),
         ("min_percentage", 80, "90 %", "report must be an object; its content is 90 %."),
         (
             "min_percentage",
@@ -146,6 +161,19 @@ def test_a_criterion_is_met(criterion: str, parameter: Any, content: Any) -> Non
             results(3) | {"problem": "junit.xml is cut short"},
             "report could not be measured: junit.xml is cut short",
         ),
+        (
+            "all_passed",
+            True,
+            results(3) | {"failures": 1, "failed": "test_a"},
+            "1 of 3 tests failed in report.",
+        ),
+        (
+            "all_passed",
+            True,
+            results(3) | {"failures": 2, "failed": ["test_a", {"name": 5}, {"name": "test_b"}]},
+            "2 of 3 tests failed in report: test_b.",
+        ),
+        ("min_passing", 5, "many", "report must be an object; its content is many."),
         ("min_passing", 5, results(3), "3 tests passed in report; at least 5 are demanded."),
         ("min_passing", None, results(3), "The workflow sets min_passing to missing, which is not a number."),
         (
@@ -154,6 +182,7 @@ def test_a_criterion_is_met(criterion: str, parameter: Any, content: Any) -> Non
             {"files": [{"path": "a.py"}, {"path": "b.py"}], "tests": []},
             "report names 2 files, and none of them is a test.",
         ),
+        ("must_have_tests", True, "yes", "report must be an object; its content is yes."),
         ("must_have_tests", True, {"tests": "yes"}, "report has no list of file names under `tests`."),
         ("must_have_tests", True, {"has_tests": True}, "report has no list of file names under `tests`."),
         ("must_exist", True, "  ", "report is empty: it holds neither content nor the hash of a file."),
@@ -166,6 +195,19 @@ def test_a_criterion_is_met(criterion: str, parameter: Any, content: Any) -> Non
             {"files": [{"path": "gone.py", "status": "deleted"}, {"path": "a.md"}]},
             "report has no file that matches *.py; it has a.md.",
         ),
+        ("file_pattern", "*", {"files": "a.py"}, "report has no file that matches *; it names no file."),
+        (
+            "file_pattern",
+            "*",
+            {"files": ["a.py", {"path": 5}]},
+            "report has no file that matches *; it names no file.",
+        ),
+        (
+            "file_pattern",
+            {"*.py": 1},
+            None,
+            "The workflow sets file_pattern to an object of 1, which is not a list of texts.",
+        ),
         ("file_pattern", 5, None, "The workflow sets file_pattern to 5, which is not a list of texts."),
     ],
 )
@@ -177,8 +219,10 @@ def test_a_criterion_is_not_met_and_says_why(
 
 def test_a_hash_without_content_exists() -> None:
     output = ExpectedOutput.model_validate({"type": "report", "must_exist": True})
-    (finding,) = findings_of(Submission("report", sha256="0" * 64), [output])
-    assert finding.reason is None
+    (hashed,) = findings_of(Submission("report", sha256="0" * 64), [output])
+    assert hashed.reason is None
+    (empty,) = findings_of(Submission("report", content="", sha256="0" * 64), [output])
+    assert empty.reason is not None
 
 
 def test_an_artifact_is_named_with_its_path() -> None:
@@ -190,6 +234,9 @@ def test_of_many_failed_tests_the_first_are_named() -> None:
     found = reason("all_passed", True, results(0, *(f"test_{number}" for number in range(13))))
     assert found is not None
     assert found.endswith("test_8, test_9 and 3 more.")
+    ten = reason("all_passed", True, results(0, *(f"test_{number}" for number in range(10))))
+    assert ten is not None
+    assert ten.endswith("test_8, test_9.")
 
 
 @pytest.mark.parametrize(

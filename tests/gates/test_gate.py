@@ -159,6 +159,13 @@ def test_the_same_verdict_on_new_evidence_is_told_again() -> None:
     assert story.when(VALIDATE).events() == [GatePassed(**DESIGN, artifacts=("a1",), at=NOON)]
 
 
+def test_of_very_many_reasons_the_first_are_told() -> None:
+    story = ticket_in("BUILD", made("a", "BUILD"), generated=1)
+    failed = gate(told(task("a", "completed", "BUILD", *["nonsense"] * 60), story=story), "BUILD")
+    assert len(failed.blocking_reasons) == 51
+    assert failed.blocking_reasons[-1] == "There are 11 more reasons."
+
+
 def test_evidence_handed_in_after_a_failure_counts_at_the_next_validation() -> None:
     story = ticket_in("REQUIREMENTS", made("a", "REQUIREMENTS"), generated=1)
     failed = told(task("a", "completed", "REQUIREMENTS"), story=story)
