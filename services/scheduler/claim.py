@@ -66,10 +66,19 @@ def claim_task(command: ClaimTask, past: Past, context: Context) -> Facts:
 
 
 def _offered(decision: Decision, command: ClaimTask) -> Iterator[Task]:
-    for task_id in _candidates(decision, command):
+    capabilities = None if command.capabilities is None else normalised(command.capabilities)
+    phases = None if command.phases is None else tuple(sorted(set(command.phases)))
+    for task_id in _candidates(decision, capabilities, phases):
         task = decision.of(Task, task_id)
-        if _suits(task, command) and not reasons(task, decision.of(Ticket, task.ticket_id)):
+        if task.status != "ready":  # taken by a claim just before, as are most; nobody asks why
+            continue
+        suits = _can(capabilities, task) and (phases is None or task.phase_id in phases)
+        if suits and not reasons(task, decision.of(Ticket, task.ticket_id)):
             yield task
+
+
+def _can(capabilities: tuple[str, ...] | None, task: Task) -> bool:
+    return capabilities is None or set(task.required_capabilities) <= set(capabilities)
 
 
 def _fitting_one_message(tasks: Iterator[Task]) -> Iterator[Task]:
@@ -82,9 +91,9 @@ def _fitting_one_message(tasks: Iterator[Task]) -> Iterator[Task]:
         yield task
 
 
-def _candidates(decision: Decision, command: ClaimTask) -> Iterator[str]:
-    capabilities = None if command.capabilities is None else normalised(command.capabilities)
-    phases = None if command.phases is None else tuple(sorted(set(command.phases)))
+def _candidates(
+    decision: Decision, capabilities: tuple[str, ...] | None, phases: tuple[str, ...] | None
+) -> Iterator[str]:
     seen: dict[str, None] = {}
     limit = FIRST_PAGE
     while True:
@@ -96,13 +105,6 @@ def _candidates(decision: Decision, command: ClaimTask) -> Iterator[str]:
         if len(found) < limit:
             return
         limit *= PAGE_GROWTH
-
-
-def _suits(task: Task, command: ClaimTask) -> bool:
-    able = command.capabilities is None or set(task.required_capabilities) <= set(
-        normalised(command.capabilities)
-    )
-    return able and (command.phases is None or task.phase_id in command.phases)
 
 
 def _hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
