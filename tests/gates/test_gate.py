@@ -267,6 +267,7 @@ def test_handing_in_the_same_artifact_twice_is_handing_it_in_once() -> None:
     assert story.when(submit("note", "x")).events() == []
     superseded = told(submit("note", "y", artifact_id="a2"), story=story)
     assert superseded.when(submit("note", "x")).events() == []
+    assert gate(superseded, "BUILD").superseded == ("a1",)
 
 
 def test_an_artifact_without_an_id_gets_the_same_one_on_every_retry() -> None:
