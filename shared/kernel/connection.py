@@ -9,6 +9,7 @@ from faststream import AckPolicy
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 log = structlog.get_logger()
 WATCH_SECONDS = 1.0
@@ -41,6 +42,22 @@ def harden(client: Client) -> Client:
     """Give a connected client the hardened reading; FastStream has no way to be handed a client."""
     client.__class__ = Hardened
     return client
+
+
+async def barrier(client: Client) -> None:
+    """Everything subscribed or published so far has reached the server; nats-py's flush overtakes once."""
+    await client.flush()
+    await client.flush()
+
+
+async def drain(client: Client, subscription: Subscription) -> None:
+    """Take no more messages, and return when those on their way have come and are handled.
+
+    nats-py's own drain sends its PING ahead of the UNSUB, so messages could still come after it.
+    """
+    await client._send_unsubscribe(subscription._id)
+    await barrier(client)
+    await subscription.drain()  # type: ignore[no-untyped-call]
 
 
 async def watch(client: Client) -> None:

@@ -16,6 +16,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 
+from shared.kernel.connection import drain
+
 log = structlog.get_logger()
 
 EXPIRES_SECONDS = 20.0
@@ -57,9 +59,10 @@ class Pull:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if not self._client.is_closed:
-            await self._subscription.unsubscribe()
-            for message in self._arrived:  # another replica may have them at once
+        """Hand back what has come and is coming: another replica may have it at once."""
+        if self._client.is_connected:
+            await drain(self._client, self._subscription)
+            for message in self._arrived:
                 await message.nak()
 
     async def next(self, seconds: float = IDLE_SECONDS) -> list[Msg]:

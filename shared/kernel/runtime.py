@@ -18,7 +18,7 @@ from shared.contracts.messages import Authority
 from shared.kernel import wire
 from shared.kernel.asyncapi import document
 from shared.kernel.batcher import TRANSIENT, Batcher
-from shared.kernel.connection import door_broker, harden, watch
+from shared.kernel.connection import barrier, door_broker, drain, harden, watch
 from shared.kernel.consumer import Consumer
 from shared.kernel.database import open_pool
 from shared.kernel.decider import Lookup, Refused
@@ -100,7 +100,7 @@ class Runtime:
         self._subscribe()
         await self._broker.start()
         await self._client.subscribe(wire.wake_subject(self.service.name), cb=self._woken)
-        await self._barrier()
+        await barrier(self._client)
         for name, run in self._loops().items():
             self._spawn(name, run)
         self._started = True
@@ -132,18 +132,15 @@ class Runtime:
                 await self._drain_subscribers()
                 await self._batcher.drained()
                 await self._queries.drained()
-                await self._barrier()
+                await barrier(self._client)
         except TimeoutError:
             log.warning("stopped_with_work_in_flight", service=self.service.name)
 
     async def _drain_subscribers(self) -> None:
-        """nats-py's drain sends its PING ahead of the UNSUB, so requests could still come after it."""
         for subscriber in self._broker.subscribers:
             subscription = getattr(subscriber, "subscription", None)
             if subscription is not None:
-                await self._client._send_unsubscribe(subscription._id)
-                await self._barrier()
-                await subscription.drain()
+                await drain(self._client, subscription)
                 subscriber.subscription = None  # type: ignore[attr-defined]
 
     def _assemble(self) -> None:
@@ -316,11 +313,6 @@ class Runtime:
                 **{name: value for name, value in (message.headers or {}).items() if name.startswith("ce-")},
             },
         )
-
-    async def _barrier(self) -> None:
-        """All that was subscribed or published has reached the server; nats-py's flush overtakes once."""
-        await self._client.flush()
-        await self._client.flush()
 
     async def _reconnected(self) -> None:
         log.info("broker_reconnected", service=self.service.name)
