@@ -82,8 +82,7 @@ class Runtime:
 
     async def start(self) -> None:
         """Connect, make what is missing, run the start-up commands, then open the door."""
-        self._pool = await open_pool(self._database_url, self.service.name)
-        await self._check_schema()
+        self._pool = await self._open_schema()
         self._broker = door_broker(
             self._nats_url,
             self.service.name,
@@ -330,12 +329,16 @@ class Runtime:
             log.critical("broker_connection_closed", service=self.service.name)
             self._died["broker"] = "the connection to NATS is closed for good"
 
-    async def _check_schema(self) -> None:
-        async with self._pool.acquire() as connection:
-            found = await connection.fetchval("SELECT to_regclass('streams') IS NOT NULL")
-        if not found:
-            await self._pool.close()
-            raise RuntimeError(f"The schema of {self.service.name} is missing. Run `omoi migrate`.")
+    async def _open_schema(self) -> asyncpg.Pool:
+        missing = f"The schema of {self.service.name} is missing. Run `omoi migrate`."
+        try:
+            pool = await open_pool(self._database_url, self.service.name)
+        except asyncpg.InvalidParameterValueError as error:  # not even its role is there
+            raise RuntimeError(missing) from error
+        if not await pool.fetchval("SELECT to_regclass('streams') IS NOT NULL"):
+            await pool.close()
+            raise RuntimeError(missing)
+        return pool
 
     async def _housekeeping(self) -> None:
         """Forget answers that are older than any sender's patience."""

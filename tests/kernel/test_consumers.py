@@ -76,8 +76,8 @@ async def test_without_marks_what_is_delivered_again_would_count_again(
     async def no_marks(*_: Any) -> None:
         return None
 
-    monkeypatch.setattr(Consumer, "_in_order", all_of_them)
-    monkeypatch.setattr(Consumer, "_write_marks", no_marks)
+    monkeypatch.setattr(Consumer, "_in_order", all_of_them)  # planted fault
+    monkeypatch.setattr(Consumer, "_write_marks", no_marks)  # planted fault
     await tills.execute(  # the second line of defence
         "ALTER TABLE book.journal DROP CONSTRAINT journal_id_key, DROP CONSTRAINT journal_source_position_key"
     )
@@ -277,7 +277,7 @@ async def test_a_consumer_that_dies_while_it_unparks_goes_on_where_it_was(
                 raise ConnectionResetError
             return await retry(self, event)
 
-        monkeypatch.setattr(Consumer, "_retry", dies)
+        monkeypatch.setattr(Consumer, "_retry", dies)  # planted fault
         await decide(tills, "ear", "retry_dead", (await dead_letters(tills, "ear"))[0])
         await until(lambda: heard_in_order(tills), 30)
         assert await parked(tills, "ear", 0)

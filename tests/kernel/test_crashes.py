@@ -97,7 +97,7 @@ async def test_postgres_killed_under_load_loses_and_doubles_nothing(frail: World
 async def test_a_sender_is_told_that_the_database_is_away_and_may_ask_again(
     tills: World, lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batcher, "RETRY_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(batcher, "RETRY_SECONDS", (0.01, 0.02))  # planted fault
     async with tills.running(till.till) as [replica]:
         await open_all(tills, ["a"])
         away = Once(ConnectionRefusedError(), times=3)

@@ -70,11 +70,11 @@ async def test_a_fold_that_dies_before_its_commit_leaves_nothing(tills: World, m
         final(await press(tills, payments(50, TILLS)))
         async with tills.running(book.book):
             await until(lambda: booked_all(tills), 20)
-            monkeypatch.setattr(Consumer, "_write_marks", dies)
+            monkeypatch.setattr(Consumer, "_write_marks", dies)  # planted fault
             await tills.ask("till.pay", {"till_id": "t0", "coins": 1})
             await until(lambda: died(dead, 2), 20)
             await consistent(tills)
-            monkeypatch.setattr(Consumer, "_write_marks", write)
+            monkeypatch.setattr(Consumer, "_write_marks", write)  # planted fault
             await until(lambda: booked_all(tills), 20)
 
 

@@ -131,7 +131,7 @@ async def test_without_the_check_a_loss_would_go_unseen(
     async def trust(self: Relay, *, thorough: bool) -> None:
         self._cursor = (await self._marks()).get("till", 0)
 
-    monkeypatch.setattr(Relay, "_check", trust)
+    monkeypatch.setattr(Relay, "_check", trust)  # planted fault
     async with frail.running(till.till):
         await frail.client.jetstream().stream_info("EVENTS")
         await open_all(frail, TILLS)
@@ -154,7 +154,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             raise RuntimeError("the relay ends here")
         await advance(self, position, sequence)
 
-    monkeypatch.setattr(Relay, "_advance", crash)
+    monkeypatch.setattr(Relay, "_advance", crash)  # planted fault
     return crashes
 
 

@@ -41,7 +41,7 @@ async def test_a_stored_state_made_by_other_code_is_folded_again(
 async def test_a_small_cache_changes_no_answer(
     tills: World, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(batcher, "CACHED_STREAMS", size)
+    monkeypatch.setattr(batcher, "CACHED_STREAMS", size)  # planted fault
     async with tills.running(till.till, till.till) as replicas:
         await open_all(tills, TILLS)
         answers = final(await press(tills, list(mixture(400, TILLS, seed=6))))

@@ -134,7 +134,7 @@ async def test_without_the_check_at_the_commit_a_cancelled_timer_would_fire(
         made.timer = None
         return made
 
-    monkeypatch.setattr(timing.Timers, "_envelope", as_any_command)
+    monkeypatch.setattr(timing.Timers, "_envelope", as_any_command)  # planted fault
     assert await race_all(tills, 0.1) != []
 
 
@@ -152,7 +152,7 @@ async def test_a_timer_outlives_the_service(tills: World) -> None:
 async def test_a_timer_taken_by_a_replica_that_died_is_fired_by_another(
     tills: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timing, "CLAIM_SECONDS", 1.0)
+    monkeypatch.setattr(timing, "CLAIM_SECONDS", 1.0)  # planted fault
     async with tills.running(till.till) as [replica]:
         await open_all(tills, ["a"])
 
