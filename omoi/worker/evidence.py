@@ -61,7 +61,8 @@ async def measure(tree: Worktree, expected_outputs: Sequence[Mapping[str, Any]])
     """The attempt's evidence, to be taken when the command has ended and before the work lands.
 
     `code_changes`, `test_results`, `test_coverage`, and an artifact for each file that matches the `pattern`
-    of another expected output (a git glob such as `docs/**/*.md`; changed files first, at most 20).
+    of another expected output (a git glob such as `docs/**/*.md`), if work on this ticket changed it last;
+    those changed in this attempt first, at most 20.
 
     Reports are `junit*.xml` and `coverage*.xml` in the attempt's reports folder and what in the worktree
     matches the expected output's pattern, provided that this attempt wrote them. A report that cannot be read
@@ -78,11 +79,17 @@ async def measure(tree: Worktree, expected_outputs: Sequence[Mapping[str, Any]])
         output["type"] for output in expected_outputs if output["type"] not in _MEASURED_OTHERWISE
     ):
         for output in _with_pattern(expected_outputs, kind):
-            found = sorted(
-                await _matches(tree, output["pattern"]), key=lambda path: (path not in changed, path)
-            )
+            matching = await _matches(tree, output["pattern"])
+            found = [path for path in matching if path in changed]
+            found += [path for path in matching if path not in changed and await _of_ticket(tree, path)]
             artifacts += await asyncio.to_thread(_files, tree, kind, found[:_FILES_PER_OUTPUT])
     return artifacts
+
+
+async def _of_ticket(tree: Worktree, path: str) -> bool:
+    """Whether work on this ticket was the last to change the file; another ticket's is no evidence."""
+    log = ("log", "-1", "--format=%(trailers:key=Omoi-Ticket,valueonly)", "--", path)
+    return (await tree.git("--literal-pathspecs", *log)).strip() == tree.assignment.ticket_id
 
 
 def _with_pattern(outputs: Sequence[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]]:

@@ -42,6 +42,8 @@ class StaleClaim(Refused):
 class ReadyCandidates(Lookup[tuple[str, ...]]):
     """Ids of the tasks that an agent can do and may claim, smallest rank first."""
 
+    holds = Task
+
     capabilities: tuple[str, ...] | None
     phases: tuple[str, ...] | None
     limit: int
@@ -50,6 +52,8 @@ class ReadyCandidates(Lookup[tuple[str, ...]]):
 @dataclass(frozen=True)
 class ClaimsOf(Lookup[tuple[str, ...]]):
     """Ids of the tasks an agent has."""
+
+    holds = Task
 
     agent_id: str
 

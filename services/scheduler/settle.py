@@ -18,6 +18,8 @@ PAGE = 200
 class OpenTasksOf(Lookup[tuple[str, ...]]):
     """Ids of a ticket's tasks that have not ended, in their order behind `after`."""
 
+    holds = Task
+
     ticket_id: str
     after: str
     limit: int

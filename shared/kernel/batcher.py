@@ -207,10 +207,13 @@ class Batcher:
 
     async def _load(self, missing: Sequence[Missing], found: dict[Lookup[Any], Any]) -> None:
         streams = {m.stream for m in missing if m.stream}
+        for lookup in {m.lookup for m in missing if m.lookup}:
+            found[lookup] = answer = await self._find(lookup)
+            if lookup.holds is not None:  # the rule will ask for each of them next
+                held = {self._store.stream(lookup.holds, key) for key in answer}
+                streams |= held - self._cache.keys()
         if streams:
             self._cache.update(await self._store.load(sorted(streams)))
-        for lookup in {m.lookup for m in missing if m.lookup}:
-            found[lookup] = await self._find(lookup)
 
     async def _append(self, draft: Draft) -> Moved | None:
         if not draft.batch.commands and not draft.batch.reads:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, Generic, TypeVar, get_args, get_type_hints
 from uuid import UUID, uuid5
 
 from shared.contracts.messages import Authority, Command, Event, Result, snake
@@ -90,6 +90,9 @@ class Lookup(Generic[T]):
 
     The answer is a hint: what a rule decides on must be read with `Past.of`, which the commit validates.
     """
+
+    holds: ClassVar[type[Any] | None] = None
+    """The state whose ids the answer is a sequence of, if so: those are loaded along with it."""
 
 
 class Past(ABC):

@@ -1,7 +1,7 @@
 """An event as a consumer gets it, from the broker or from the service that announced it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -43,7 +43,7 @@ class Received:
 
     def as_json(self) -> dict[str, Any]:
         """All of it, for parking and for answering history."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def from_message(headers: Mapping[str, str], body: bytes) -> Received:

@@ -16,6 +16,16 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+def _adapter(state: type[Any]) -> TypeAdapter[Any]:
+    """Made once for each kind of state: making one takes longer than any rule."""
+    if state not in _ADAPTERS:
+        _ADAPTERS[state] = TypeAdapter(state)
+    return _ADAPTERS[state]
+
+
 class History(Past):
     """A past made of given events."""
 
@@ -37,7 +47,7 @@ class History(Past):
         aggregate = self._by_event[type(event)]
         stream = aggregate.stream(getattr(event, aggregate.key))
         state = aggregate.evolve(self._states.get(stream, aggregate.state()), event)
-        adapter = TypeAdapter(aggregate.state)
+        adapter = _adapter(aggregate.state)
         assert adapter.validate_json(adapter.dump_json(state)) == state, "the state does not survive JSON"
         self._states[stream] = state
 

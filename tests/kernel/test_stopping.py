@@ -86,8 +86,8 @@ async def test_a_stop_that_does_not_drain_would_lose_requests(
     async def at_once(self: Runtime) -> None:
         """Nothing is waited for."""
 
-    monkeypatch.setattr(Runtime, "_stop_receiving", at_once)
-    monkeypatch.setattr(Impatient, "run", hurried)
+    monkeypatch.setattr(Runtime, "_stop_receiving", at_once)  # planted fault
+    monkeypatch.setattr(Impatient, "run", hurried)  # planted fault
     clients = await roll(tills, 4)
     assert clients.unanswered
 

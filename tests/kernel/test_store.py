@@ -28,7 +28,7 @@ async def test_a_stored_state_made_by_other_code_is_folded_again(
     await tills.execute("""UPDATE till.streams SET state = '{"till_id": "a", "coins": 99999}'""")
     async with tills.running(till.till):
         assert await coins(tills, "a") == 99999  # made by today's code: trusted
-    monkeypatch.setattr(store, "fold_hash", lambda _: "tomorrow")
+    monkeypatch.setattr(store, "fold_hash", lambda _: "tomorrow")  # planted fault
     async with tills.running(till.till):
         assert await coins(tills, "a") == 40
         assert (await tills.ask("till.pay", {"till_id": "a", "coins": 1}))["result"]["coins"] == 41

@@ -18,14 +18,16 @@ ROOT = Path(__file__).parents[2]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another account")
 
 
-def servers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if child.name() in {"postgres", "nats-server"}]
+def servers(stack: Stack) -> list[psutil.Process]:
+    assert stack.postgres.child
+    assert stack.nats.child
+    return [psutil.Process(stack.postgres.child.pid), psutil.Process(stack.nats.child.pid)]
 
 
 @needs_root
 async def test_under_root_the_servers_run_without_its_rights(home: Path) -> None:
-    async with await Stack.start(home):
-        assert [(child.username(), child.gids().effective != 0) for child in servers()] == [
+    async with await Stack.start(home) as stack:
+        assert [(server.username(), server.gids().effective != 0) for server in servers(stack)] == [
             ("omoi", True)
         ] * 2
 
@@ -36,8 +38,8 @@ async def test_under_root_the_servers_take_the_account_of_the_data(home: Path) -
         pass
     for path in (home, *home.rglob("*")):
         os.lchown(path, 65534, 65534)
-    async with await Stack.start(home):
-        assert {child.uids().effective for child in servers()} == {65534}
+    async with await Stack.start(home) as stack:
+        assert {server.uids().effective for server in servers(stack)} == {65534}
 
 
 @needs_root

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from omoi.worker.evidence import Artifact, measure
+from omoi.worker.merge import land
 from omoi.worker.worktree import Worktree, commit
 from tests.worker.project import Project
 
@@ -174,8 +175,11 @@ async def test_a_report_that_is_a_pipe_or_a_link_is_not_opened(project: Project,
     assert "notes" not in found
 
 
-async def test_other_outputs_are_the_files_that_match_changed_ones_first(project: Project) -> None:
-    project.commit("a.md", "old\n")
+async def test_other_outputs_are_the_ticket_s_files_that_match_changed_ones_first(project: Project) -> None:
+    project.commit("b.md", "of another ticket\n")
+    async with project.attempt("earlier") as tree:
+        write(tree.path / "a.md", "old\n")
+        await land(tree)
     async with project.attempt("t") as tree:
         write(tree.path / "z.md", "new\n")
         write(tree.path / "docs/inner.md", "not matched\n")
