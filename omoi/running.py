@@ -255,5 +255,6 @@ def _summarise(watch: Watch, ended: str | None, plan: Plan) -> None:
     out.print(f"Repository  {plan.repository}", markup=False, soft_wrap=True)
     if progress.waiting:
         out.print(f"[yellow]Waiting[/yellow]     {progress.waiting}", soft_wrap=True)
-    out.print(f"Look at     omoi ticket history {progress.ticket_id}", soft_wrap=True)
+    out.print(f"Look back   omoi ticket history {progress.ticket_id}", soft_wrap=True)
     out.print(f"            omoi events --ticket {progress.ticket_id}", soft_wrap=True)
+    out.print("            (while `omoi up` runs; the data is kept)")
