@@ -7,7 +7,8 @@ from typing import Any
 from shared.contracts import gate, phase, task
 from shared.contracts.messages import Event
 
-OPEN = ("waiting", "ready", "claimed", "running")
+MOVING = ("ready", "claimed", "running", "retrying")
+"""What a task is while somebody or a timer may still take it on; one that waits for others moves by them."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ class Progress:
         return self.path[-1].phase_id if self.path else ""
 
     @property
-    def open_tasks(self) -> list[Work]:
-        """Tasks that have not ended."""
-        return [work for work in self.tasks.values() if work.status in OPEN]
+    def moving(self) -> list[Work]:
+        """Tasks that may still go on without anybody's help."""
+        return [work for work in self.tasks.values() if work.status in MOVING]
 
 
 def evolve(progress: Progress, event: Event) -> tuple[Progress, str | None]:
@@ -101,10 +102,10 @@ _TASK_EVENTS: dict[type[Event], tuple[str, Callable[[Any], str]]] = {
     task.TaskCompleted: ("completed", lambda event: f"completed by {event.agent_id}"),
     task.TaskFailed: ("failed", lambda event: f"failed for good: {_line(event.error)}"),
     task.TaskRetryScheduled: (
-        "waiting",
+        "retrying",
         lambda event: f"attempt {event.attempt} failed: {_line(event.error)}",
     ),
-    task.TaskTimedOut: ("waiting", lambda event: f"timed out after {event.timeout_seconds:g} s"),
+    task.TaskTimedOut: ("retrying", lambda event: f"timed out after {event.timeout_seconds:g} s"),
     task.TaskLeaseExpired: ("ready", lambda event: f"claim of {event.agent_id} lost: {event.reason}"),
     task.TaskCancelled: ("cancelled", lambda event: f"cancelled by {event.actor}: {event.reason}"),
 }

@@ -1,6 +1,7 @@
 """The main job: a ticket taken from opening to its terminal phase, with workers, in view of a person."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ SYMBOLS = {
     "ready": "○",
     "claimed": "◔",
     "running": "◑",
+    "retrying": "◌",
     "completed": "●",
     "failed": "✗",
     "cancelled": "-",
@@ -80,13 +82,18 @@ class Watch:
         return phase is not None and phase.is_terminal
 
     @property
+    def reasons(self) -> list[str]:
+        """What stands in the way: why the gate failed, and which tasks did."""
+        failed = [work for work in self.progress.tasks.values() if work.status == "failed"]
+        return [*self.progress.reasons, *(f"{work.task_type} {work.note}" for work in failed)]
+
+    @property
     def stuck(self) -> str | None:
         """Why the ticket will not move by itself any more; None while it may."""
-        if self.done or self.progress.open_tasks or monotonic() - self.changed < STUCK_SECONDS:
+        if self.done or self.progress.moving or monotonic() - self.changed < STUCK_SECONDS:
             return None
         where = self.progress.phase_id
-        failed = [work for work in self.progress.tasks.values() if work.status == "failed"]
-        reasons = [*self.progress.reasons, *(f"{work.task_type} {work.note}" for work in failed)]
+        reasons = self.reasons
         if where == self.workflow.blocked_phase:
             return _sentence("The ticket is blocked", reasons or ["no reason was given"])
         if reasons:
@@ -95,7 +102,7 @@ class Watch:
 
 
 def _sentence(what: str, reasons: list[str]) -> str:
-    return f"{what}:\n" + "\n".join(f"  - {reason}" for reason in reasons)
+    return f"{what}:\n" + "\n".join(f"  - {reason}" for reason in reasons) if reasons else f"{what}."
 
 
 async def run_ticket(plan: Plan, settings: Settings, stack: RunningStack | None, stop: asyncio.Event) -> int:
@@ -103,7 +110,7 @@ async def run_ticket(plan: Plan, settings: Settings, stack: RunningStack | None,
     try:
         await open_repository(plan.repository)
     except RepositoryProblem as problem:
-        out.print(f"[red]{problem}[/red]")
+        out.print(str(problem), style="red")
         return REFUSED
     async with AsyncExitStack() as undo:
         nats_url = settings.nats_url or (stack.nats_url if stack else None)
@@ -153,7 +160,7 @@ async def _end(watch: Watch, stop: asyncio.Event, seconds: float | None) -> str 
         if stop.is_set():
             return "Stopped by you. The ticket is kept; its open tasks go on with the next worker."
         if seconds and monotonic() - watch.began > seconds:
-            return f"Not done within {seconds:g} s."
+            return _sentence(f"Not done within {seconds:g} s", watch.reasons)
         if reason := watch.stuck:
             return reason
         await asyncio.sleep(0.05)
@@ -164,7 +171,7 @@ async def _end(watch: Watch, stop: asyncio.Event, seconds: float | None) -> str 
 async def _working(plan: Plan, settings: Settings, nats_url: str) -> AsyncIterator[None]:
     """A worker beside the watch."""
     stop = asyncio.Event()
-    name = "local"
+    name = f"local-{os.getpid()}"
     async with await Client.connect(nats_url, name) as client:
         worker = Worker(
             client,
@@ -245,16 +252,16 @@ def _summarise(watch: Watch, ended: str | None, plan: Plan) -> None:
         return
     out.print()
     if watch.done:
-        out.print(f"[green]{progress.phase_id.removeprefix('PHASE_')}[/green]: {progress.title}")
+        out.print(Text.assemble((progress.phase_id.removeprefix("PHASE_"), "green"), f": {progress.title}"))
     else:
-        out.print(f"[red]Not done[/red]: {progress.title}")
+        out.print(Text.assemble(("Not done", "red"), f": {progress.title}"))
         out.print(ended or "", markup=False, soft_wrap=True)
     out.print(f"Phases      {' -> '.join(str(step) for step in progress.path)}", markup=False, soft_wrap=True)
     told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     out.print(f"Tasks       {told or 'none'} in {summary['seconds']} s")
     out.print(f"Repository  {plan.repository}", markup=False, soft_wrap=True)
     if progress.waiting:
-        out.print(f"[yellow]Waiting[/yellow]     {progress.waiting}", soft_wrap=True)
+        out.print(Text.assemble(("Waiting", "yellow"), f"     {progress.waiting}"), soft_wrap=True)
     out.print(f"Look back   omoi ticket history {progress.ticket_id}", soft_wrap=True)
     out.print(f"            omoi events --ticket {progress.ticket_id}", soft_wrap=True)
     out.print("            (while `omoi up` runs; the data is kept)")

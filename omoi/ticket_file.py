@@ -39,4 +39,5 @@ def read_ticket(path: Path, repository: str | None = None) -> OpenTicket:
         return OpenTicket.model_validate(fields)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise typer.BadParameter(f"{path}: {wrong}") from error
+        hint = "" if "title" in fields else " A first line such as `# What is wanted` gives the title."
+        raise typer.BadParameter(f"{path}: {wrong}.{hint}") from error

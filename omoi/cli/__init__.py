@@ -1,8 +1,12 @@
 """The command line of OmoiOS."""
 
+import sys
+
 import typer
+from pydantic import ValidationError
 
 from omoi.cli import dead, messages, projections, system, tickets, work, workflows
+from omoi.cli.console import USAGE, err
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,5 +24,10 @@ app.add_typer(dead.app, name="dead")
 
 
 def main() -> None:
-    """Entry point of `omoi`."""
-    app()
+    """Entry point of `omoi`; what a contract does not take is a usage error."""
+    try:
+        app()
+    except ValidationError as error:
+        for wrong in error.errors():
+            err.print(f"{'.'.join(map(str, wrong['loc'])) or 'input'}: {wrong['msg']}")
+        sys.exit(USAGE)

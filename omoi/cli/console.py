@@ -11,22 +11,33 @@ import typer
 import uvloop
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from shared.client import Client, ClientError, RefusedByService, TooLarge, Unreachable
 from shared.kernel.settings import Settings
+from shared.kernel.wire import KEY
 from shared.stack import OPERATOR, RunningStack, StackError, running_stack
 
 DONE, REFUSED, USAGE, UNAVAILABLE = 0, 1, 2, 3
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-As = Annotated[str, typer.Option("--as", help="Act under this name.", metavar="NAME")]
+
+
+def actor_name(name: str) -> str:
+    """A name that can be a token of a subject."""
+    if not KEY.match(name):
+        raise typer.BadParameter("a name is 1 to 64 letters, digits, - and _")
+    return name
+
+
+As = Annotated[str, typer.Option("--as", help="Act under this name.", metavar="NAME", callback=actor_name)]
 OPERATOR_NAME = OPERATOR
 
 WIDE = 200
 """Columns of output that no terminal shows, so that lines stay whole for whoever reads them later."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
+out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True, highlight=False, markup=False, width=None if sys.stderr.isatty() else WIDE)
 
 
 def settings() -> Settings:
@@ -60,16 +71,16 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
     try:
         code = uvloop.run(work)
     except RefusedByService as refused:
-        err.print(f"[red]{refused.answer.code}[/red]: {refused.answer.message}", markup=True)
+        err.print(Text.assemble((refused.answer.code, "red"), f": {refused.answer.message}"))
         raise typer.Exit(REFUSED) from None
     except TooLarge as large:
-        err.print(f"[red]{large}[/red]")
+        err.print(str(large), style="red")
         raise typer.Exit(USAGE) from None
     except (Unreachable, StackError, OSError) as away:
-        err.print(f"[red]{away}[/red]")
+        err.print(str(away), style="red")
         raise typer.Exit(UNAVAILABLE) from None
     except ClientError as error:
-        err.print(f"[red]{error}[/red]")
+        err.print(str(error), style="red")
         raise typer.Exit(REFUSED) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(130) from None

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, parse_json, print_json, run
+from omoi.services import service_names
 from shared.kernel.received import Received
 
 Subject = Annotated[str, typer.Argument(help="SERVICE.NAME, for example phase.open_ticket.")]
@@ -18,6 +19,8 @@ def split(subject: str) -> tuple[str, str]:
         parts = parts[1:]
     if len(parts) != 2 or not all(parts):
         raise typer.BadParameter("a subject is SERVICE.NAME, for example phase.open_ticket")
+    if parts[0] not in service_names():
+        raise typer.BadParameter(f"there is no service {parts[0]!r}; there are {', '.join(service_names())}")
     return parts[0], parts[1]
 
 

@@ -110,7 +110,7 @@ def _each(
                 try:
                     rebuilt = await one(url, service, name, _teller(bar, bar.add_task(name)))
                 except Refused as refused:
-                    err.print(f"[red]{refused.code}[/red]: {refused.message}")
+                    err.print(f"{refused.code}: {refused.message}", style="red")
                     return REFUSED
                 same &= rebuilt.identical or rebuilt.swapped
                 _tell(rebuilt, as_json)

@@ -48,7 +48,7 @@ def up(
 
 def _greet(host: "Host") -> None:
     names = ", ".join(runtime.service.name for runtime in host.runtimes)
-    out.print(f"[green]Ready[/green]: {names}.")
+    out.print(f"Ready     {names}")
     out.print(
         f"NATS      {host.urls.nats.rpartition('@')[2]} (`omoi doctor --json` tells the URL with credentials)"
     )

@@ -23,7 +23,7 @@ from omoi.worker.merge import Landing, MergeConflict, land, settle
 from omoi.worker.process import Cancelled, Command, Finished, Run, TimedOut, run
 from omoi.worker.repository import Repository, RepositoryProblem, open_repository
 from omoi.worker.worktree import Worktree, checked_out, prune
-from shared.client import Answer, Client, ClientError, Unreachable
+from shared.client import Answer, Client, ClientError
 from shared.contracts.agent import Deregister, Heartbeat, Register
 from shared.contracts.task import (
     ClaimedTask,
@@ -102,6 +102,7 @@ class Worker:
         self._session = 0
         self._interval = 5.0
         self._freed = asyncio.Event()
+        self._begun = asyncio.Event()
 
     async def work(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then finish or hand back what is running."""
@@ -172,6 +173,7 @@ class Worker:
 
     def _begin(self, claimed: ClaimedTask) -> None:
         running = self._running[claimed.task_id] = Running(claimed)
+        self._begun.set()
         task = asyncio.create_task(self._attend(running))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -206,7 +208,9 @@ class Worker:
             repository, _assignment(claimed, self._settings.agent_id), self._settings.work_root
         ) as tree:
             brief = write_brief(told.brief, tree.home)
-            await self._report(StartTask(task_id=claimed.task_id, claim_epoch=claimed.claim_epoch))
+            started = await self._report(StartTask(task_id=claimed.task_id, claim_epoch=claimed.claim_epoch))
+            if not started.ok:
+                return  # the claim was lost meanwhile: the task is somebody else's
             command = Command(
                 self._settings.command,
                 tree.path,
@@ -281,9 +285,18 @@ class Worker:
             began = monotonic()
             try:
                 await self._beat_once()
-            except (Unreachable, TimeoutError) as error:
+            except (ClientError, TimeoutError) as error:
                 log.warning("beat_failed", agent=self._settings.agent_id, error=str(error))
-            await asyncio.sleep(max(0.05, self._interval - (monotonic() - began)))
+            await self._pause(max(0.05, self._interval - (monotonic() - began)))
+
+    async def _pause(self, seconds: float) -> None:
+        """Until the next beat is due, or work begins: then the interval is shorter."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._begun.wait()
+        except TimeoutError:
+            return
+        self._begun.clear()
 
     async def _beat_once(self) -> None:
         answer = await self._client.ask(

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import orjson
 from pydantic import Field
 
-from shared.contracts.messages import Authority, Contract, Query
+from shared.contracts.messages import Authority, Contract, Query, owner_of
 from shared.kernel import wire
 from shared.kernel.decider import NotAuthorised, Refused, Unavailable
 from shared.kernel.declaration import Service
-from shared.kernel.door import UnknownQuery, read_object, unknown, validated
+from shared.kernel.door import InvalidCommand, UnknownQuery, read_object, unknown, validated
 from shared.kernel.reads import StoreReading
 from shared.kernel.received import from_row
 from shared.kernel.store import Store
@@ -90,13 +90,29 @@ class Operations:
     async def _catch_up(self, query: Query) -> None:
         if query.min_position is None:
             return
-        marks = query.min_position
-        wanted = {query.position_of or self._service.name: marks} if isinstance(marks, int) else dict(marks)
+        wanted = self._wanted(query)
         if not await self._reached(wanted, POSITION_WAIT_SECONDS):
             raise Unavailable(
                 f"{self._service.name} has not seen {wanted} within {POSITION_WAIT_SECONDS:g} s. "
                 "Ask again in a moment."
             )
+
+    def _wanted(self, query: Query) -> dict[str, int]:
+        """Service -> position to be reached; a bare number is of the service the query is about."""
+        marks = query.min_position
+        if isinstance(marks, int):
+            source = query.position_of or self._service.name
+            marks = {source: marks}
+        assert marks is not None, "asked only when there are any"
+        if self._service.read_models:
+            known = sorted({owner_of(noun) for noun in wire.nouns()})
+            if strangers := sorted(set(marks) - set(known)):
+                raise InvalidCommand(
+                    f"{self._service.name} hears no positions of {', '.join(strangers)}. "
+                    f"Give a map of service to position; the services are {', '.join(known)}.",
+                    fields={"min_position": "a map of service to position"},
+                )
+        return dict(marks)
 
     async def _events(self, fields: dict[str, Any]) -> dict[str, Any]:
         page = validated(EventsPage, fields)

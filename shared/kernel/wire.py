@@ -111,10 +111,14 @@ def event_types() -> dict[str, type[Event]]:
     return Event.known
 
 
+def nouns() -> set[str]:
+    """Every noun of a service's own."""
+    return {noun_of(event) for event in event_types().values()} - set(SHARED_NOUNS)
+
+
 def nouns_of(service: str) -> tuple[str, ...]:
     """The nouns a service announces events of, the shared ones left out."""
-    nouns = {noun_of(event) for event in event_types().values()} - set(SHARED_NOUNS)
-    return tuple(sorted(noun for noun in nouns if owner_of(noun) == service))
+    return tuple(sorted(noun for noun in nouns() if owner_of(noun) == service))
 
 
 def read_event(event_type: str, schema: int, data: dict[str, Any]) -> Event:

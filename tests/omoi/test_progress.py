@@ -1,0 +1,89 @@
+"""What a person who watches a ticket is told, and when it counts as stuck."""
+
+from datetime import UTC, datetime
+
+from omoi.progress import Progress, evolve
+from omoi.running import STUCK_SECONDS, Watch
+from services.phase.effects import shipped_workflows
+from shared.contracts import gate, phase, task
+from shared.contracts.messages import Event, Priority
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+OPENED = phase.TicketOpened(
+    ticket_id="t",
+    title="[bug] crash on [/x]",
+    description="",
+    priority=Priority.HIGH,
+    workflow="software_development",
+    workflow_version="v",
+    phase_id="PHASE_BACKLOG",
+    opened_by="ann",
+    opened_at=AT,
+)
+
+
+def moved(
+    from_phase: str, to_phase: str, visit: int = 1, *, regression: bool = False
+) -> phase.PhaseTransitioned:
+    return phase.PhaseTransitioned(
+        ticket_id="t", from_phase=from_phase, to_phase=to_phase, reason="", visit=visit, actor="ann", at=AT,
+        regression=regression,
+    )  # fmt: skip
+
+
+def created(task_id: str, task_type: str) -> task.TaskCreated:
+    return task.TaskCreated(
+        task_id=task_id, ticket_id="t", phase_id="PHASE_REQUIREMENTS", visit=1, task_type=task_type, title="x",
+        description="", priority=Priority.HIGH, created_at=AT,
+    )  # fmt: skip
+
+
+def failed(task_id: str) -> task.TaskFailed:
+    return task.TaskFailed(
+        task_id=task_id, ticket_id="t", phase_id="PHASE_REQUIREMENTS", visit=1, task_type="x", attempt=4,
+        error="exit code 3", failed_at=AT,
+    )  # fmt: skip
+
+
+def watched(*events: Event) -> Watch:
+    document = next(c.document for c in shipped_workflows() if c.document.name == "software_development")
+    watch = Watch(document, as_json=False)
+    for event in events:
+        watch.progress, _ = evolve(watch.progress, event)
+    watch.changed -= STUCK_SECONDS + 1
+    return watch
+
+
+def test_the_path_marks_where_a_gate_sent_the_ticket_back() -> None:
+    progress = Progress()
+    for event in (OPENED, moved("PHASE_TESTING", "PHASE_IMPLEMENTATION", 2, regression=True)):
+        progress, _ = evolve(progress, event)
+    assert [str(step) for step in progress.path] == ["BACKLOG", "IMPLEMENTATION (regression)"]
+
+
+def test_a_ticket_whose_task_failed_for_good_is_stuck_although_another_waits_for_it() -> None:
+    start = (
+        OPENED,
+        moved("PHASE_BACKLOG", "PHASE_REQUIREMENTS"),
+        created("a", "first"),
+        created("b", "second"),
+    )
+    watch = watched(*start, failed("a"))
+    assert watch.stuck is not None
+    assert "exit code 3" in watch.stuck
+
+
+def test_a_ticket_with_a_task_that_can_be_taken_is_not_stuck() -> None:
+    ready = task.TaskReady(task_id="a", ticket_id="t", phase_id="PHASE_REQUIREMENTS", ready_at=AT, rank=0)
+    start = (OPENED, moved("PHASE_BACKLOG", "PHASE_REQUIREMENTS"), created("a", "first"))
+    assert watched(*start, ready).stuck is None
+
+
+def test_a_failed_gate_with_nothing_left_to_do_says_why_it_is_stuck() -> None:
+    refused = gate.GateFailed(
+        gate_id="g", ticket_id="t", phase_id="PHASE_REQUIREMENTS", visit=1, at=AT,
+        blocking_reasons=("requirements_document is missing",),
+    )  # fmt: skip
+    watch = watched(OPENED, moved("PHASE_BACKLOG", "PHASE_REQUIREMENTS"), refused)
+    assert watch.stuck is not None
+    assert "requirements_document is missing" in watch.stuck
