@@ -33,7 +33,8 @@ def moved(
 
 def created(task_id: str, task_type: str) -> task.TaskCreated:
     return task.TaskCreated(
-        task_id=task_id, ticket_id="t", phase_id="PHASE_REQUIREMENTS", visit=1, task_type=task_type, title="x",
+        task_id=task_id, ticket_id="t", phase_id="PHASE_REQUIREMENTS", visit=1, task_type=task_type,
+        title="x",
         description="", priority=Priority.HIGH, created_at=AT,
     )  # fmt: skip
 
