@@ -23,6 +23,7 @@ from shared.client import Client
 from shared.contracts.phase import GetWorkflow, LoadWorkflow, OpenTicket, Transition
 from shared.contracts.workflow import Workflow
 from shared.kernel.received import Received
+from shared.kernel.runtime import end_all
 from shared.kernel.settings import Settings
 from shared.stack import OPERATOR, RunningStack
 
@@ -205,8 +206,7 @@ async def _watching(client: Client, watch: Watch, ticket_id: str) -> AsyncIterat
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await end_all([task])
 
 
 def _live(watch: Watch, as_json: bool) -> Live:

@@ -183,7 +183,7 @@ async def empty(client: Client) -> None:
     """Delete the streams and all their consumers."""
     for name in STREAMS:
         try:
-            await client.jetstream().delete_stream(name)
+            await client.jetstream(timeout=30).delete_stream(name)
         except NotFoundError:
             continue
 
