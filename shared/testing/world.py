@@ -164,6 +164,8 @@ async def world(database_url: str, nats_url: str) -> AsyncIterator[World]:
     await _administer(database_url, f'CREATE DATABASE "{name}"')
     client = await nats.connect(nats_url, max_reconnect_attempts=-1)
     try:
+        # The embedded broker's supervisor takes a store without any stream for a lost one.
+        await client.jetstream().add_stream(name="TESTS", subjects=["tests"])
         await empty(client)
         yield World(urlsplit(database_url)._replace(path=f"/{name}").geturl(), nats_url, client)
     finally:

@@ -3,11 +3,18 @@
 import asyncio
 import signal
 import sys
+from functools import partial
 
+from shared.kernel import lanes, pull
 from shared.kernel.metrics import Metrics
 from shared.kernel.runtime import Runtime
 from shared.kernel.settings import Settings
 from tests.kernel.till import till
+
+
+def hand_out_again_soon() -> None:
+    """What a killed replica held comes to the next one after two seconds, not after half a minute."""
+    vars(lanes)["durable"] = partial(pull.durable, ack_wait=2.0)
 
 
 async def serve(database_url: str, nats_url: str) -> None:
@@ -22,4 +29,5 @@ async def serve(database_url: str, nats_url: str) -> None:
 
 
 if __name__ == "__main__":
+    hand_out_again_soon()
     asyncio.run(serve(*sys.argv[1:]))

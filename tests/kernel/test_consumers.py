@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from shared.kernel import consumer
 from shared.kernel.consumer import Consumer
 from shared.kernel.runtime import Runtime
 from shared.testing.world import World, until
@@ -15,6 +16,12 @@ from tests.kernel.ledger import booked_all, check_book, heard_all, heard_in_orde
 from tests.kernel.load import final, open_all, payments, press
 
 TILLS = [f"t{number}" for number in range(4)]
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer looks sooner for what it may have missed, and for what was decided about dead letters."""
+    monkeypatch.setattr(consumer, "IDLE_SECONDS", 0.5)
 
 
 async def pay(world: World, till_id: str, *coins: int) -> None:
@@ -29,25 +36,32 @@ async def known(world: World) -> bool:
 
 
 async def test_payments_are_heard_once_and_in_order(tills: World) -> None:
-    async with tills.running(till.till, ear.ear, ear.ear, book.book, book.book):
+    async with tills.running(till.till, ear.ear, book.book):
         await open_all(tills, TILLS)
         final(await press(tills, payments(400, TILLS)))
         await until(lambda: known(tills), 30)
         assert await heard_in_order(tills)
 
 
+async def test_two_replicas_hear_once(tills: World) -> None:
+    async with tills.running(till.till, ear.ear, ear.ear, book.book, book.book):
+        await open_all(tills, TILLS)
+        final(await press(tills, payments(400, TILLS)))
+        await until(lambda: known(tills), 30)
+
+
 def hears_twice(replica: Runtime) -> None:
     """Let the consumer forget to acknowledge what it has committed, so that all of it comes again."""
-    [consumer] = replica._consumers
+    [hearing] = replica._consumers
 
     async def forgetful(pull: Any) -> None:
         messages = await pull.next(1)
-        await consumer._take(await consumer._in_order(await consumer._readable(messages)))
+        await hearing._take(await hearing._in_order(await hearing._readable(messages)))
         for message in messages:
             await message.nak()
         await asyncio.sleep(0.2)
 
-    consumer._step = forgetful  # type: ignore[method-assign]
+    hearing._step = forgetful  # type: ignore[method-assign]
 
 
 async def test_what_is_delivered_again_has_no_effect_again(tills: World) -> None:
@@ -285,9 +299,9 @@ async def test_a_consumer_that_dies_while_it_unparks_goes_on_where_it_was(
 
 async def test_parking_that_was_rolled_back_is_forgotten(tills: World) -> None:
     ear.BROKEN.add("bad")
-    async with tills.running(till.till, ear.ear) as [_, hearing]:
-        [consumer] = hearing._consumers
-        park = consumer._parking.park
+    async with tills.running(till.till, ear.ear) as [_, replica]:
+        [hearing] = replica._consumers
+        park = hearing._parking.park
         failed: list[Any] = []
 
         async def away(*arguments: Any) -> None:
@@ -297,7 +311,7 @@ async def test_parking_that_was_rolled_back_is_forgotten(tills: World) -> None:
                 ear.BROKEN.clear()  # mended before the second try
                 raise ConnectionResetError
 
-        consumer._parking.park = away  # type: ignore[assignment, method-assign]
+        hearing._parking.park = away  # type: ignore[assignment, method-assign]
         await open_all(tills, ["bad"])
         await pay(tills, "bad", 1, 2, 3)
         await until(lambda: heard_in_order(tills), 20)

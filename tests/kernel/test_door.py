@@ -334,7 +334,6 @@ async def test_hostile_dead_letter_orders_are_answered(open_tills: World) -> Non
         ("events", b'{"limit": -1}', "invalid_command"),
         ("events", b'{"from": 1e30}', "invalid_command"),
         ("dead", b'{"id": "x"}', "invalid_command"),
-        ("get_till", b'{"till_id": "t1", "min_position": 99999}', "unavailable"),
     ],
 )
 async def test_a_question_that_cannot_be_answered_is_refused_in_words(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import asyncpg
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -256,12 +257,15 @@ def loop_of_its_own() -> Iterator[asyncio.AbstractEventLoop]:
         loop.close()
 
 
-def test_two_replicas_are_as_one_dictionary(tills: World) -> None:
+@pytest.mark.parametrize(
+    "examples", [6, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
+def test_two_replicas_are_as_one_dictionary(tills: World, examples: int) -> None:
     with loop_of_its_own() as loop:
         run_state_machine_as_test(
             lambda: TwoReplicas(tills, loop),  # type: ignore[arg-type]
             settings=settings(
-                max_examples=12,
+                max_examples=examples,
                 stateful_step_count=25,
                 derandomize=True,
                 deadline=None,

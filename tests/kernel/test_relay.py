@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nats.js.errors import NotFoundError
 
-from shared.kernel import relay
+from shared.kernel import consumer, relay
 from shared.kernel.relay import LEASE, Relay
 from shared.stack import Stack
 from shared.testing.world import World, until
@@ -18,6 +18,13 @@ from tests.kernel.ledger import booked_all, check_log, heard_all, log
 from tests.kernel.load import final, open_all, payments, press
 
 TILLS = [f"t{number}" for number in range(4)]
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The relay looks at the broker every second."""
+    monkeypatch.setattr(relay, "CHECK_SECONDS", 1.0)
+    monkeypatch.setattr(consumer, "IDLE_SECONDS", 1.0)
 
 
 async def copied(world: World) -> bool:
@@ -138,7 +145,7 @@ async def test_without_the_check_a_loss_would_go_unseen(
         await until(lambda: copied(frail), 10)
         await purge_stream(frail, own_stack, tmp_path)
         await open_all(frail, ["one-more"])
-        await asyncio.sleep(2 * relay.CHECK_SECONDS)
+        await asyncio.sleep(3 * relay.CHECK_SECONDS)
         assert not await copied(frail)
 
 
