@@ -59,10 +59,7 @@ class Timers:
         for row in sorted(rows, key=lambda row: row["due_at"]):
             try:
                 envelope = self._envelope(row)
-            except (
-                KeyError,
-                ValueError,
-            ):  # set by another version of the service; it must not hold up the rest
+            except (KeyError, ValueError):  # another version's: it must not hold up the rest
                 log.exception("timer_not_understood", service=self._store.service.name, key=row["key"])
                 continue
             await self._submit(envelope)

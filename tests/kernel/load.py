@@ -12,6 +12,8 @@ import nats.errors
 import orjson
 from nats.aio.client import Client
 
+from shared.kernel import wire
+from shared.kernel.publishing import publish_all
 from shared.testing.world import World
 
 Given = tuple[str, str, dict[str, Any]]
@@ -51,6 +53,17 @@ async def open_all(world: World, tills: Sequence[str]) -> None:
     for till_id in tills:
         answer = await world.ask("till.open_till", {"till_id": till_id}, command_id=f"open-{till_id}")
         assert answer["ok"], answer
+
+
+async def send_durably(world: World, given: Sequence[Given]) -> None:
+    """Put commands into the work queue."""
+    js = world.client.jetstream()
+    for start in range(0, len(given), 200):
+        messages = [
+            (f"cmd.{name}", orjson.dumps(body), {wire.CE_ID: command_id})
+            for command_id, name, body in given[start : start + 200]
+        ]
+        await publish_all(js, wire.COMMANDS_STREAM, messages, 60)
 
 
 async def press(

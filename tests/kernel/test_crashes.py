@@ -3,31 +3,18 @@
 import asyncio
 from random import Random
 
-import orjson
 import pytest
 
-from shared.kernel import batcher, wire
-from shared.kernel.publishing import publish_all
+from shared.kernel import batcher
 from shared.stack import Stack
 from shared.testing.world import World, until
 from tests.kernel import process, till
 from tests.kernel.faults import Once, around_append
 from tests.kernel.lanes import LANES, Lane, give, queue_is_empty
 from tests.kernel.ledger import check_answers, check_log, check_once
-from tests.kernel.load import Given, accepted, final, mixture, open_all, payments, press
+from tests.kernel.load import Given, accepted, final, mixture, open_all, payments, press, send_durably
 
 TILLS = [f"t{number}" for number in range(8)]
-
-
-async def send_durably(world: World, given: list[Given]) -> None:
-    """Put commands into the work queue."""
-    js = world.client.jetstream()
-    for start in range(0, len(given), 500):
-        messages = (
-            (f"cmd.{name}", orjson.dumps(body), {wire.CE_ID: command_id})
-            for command_id, name, body in given[start : start + 500]
-        )
-        await publish_all(js, wire.COMMANDS_STREAM, messages, 60)
 
 
 async def killed_again_and_again(world: World, pressing: "asyncio.Task[object]", kills: int) -> None:

@@ -195,6 +195,14 @@ async def test_a_body_just_under_the_limit_is_published_or_refused_in_words(
 
 
 @pytest.mark.parametrize("lane", LANES)
+async def test_a_body_that_no_dead_letter_could_carry_is_refused(open_tills: World, lane: Lane) -> None:
+    body = b'{"till_id": "t1"' + b" " * 1_046_500 + b"}"
+    answer = await give(open_tills, lane, "till.stumble", body)
+    assert answer["code"] == "malformed_message"
+    await still_serves(open_tills)
+
+
+@pytest.mark.parametrize("lane", LANES)
 async def test_a_thousand_unknown_fields_do_not_make_a_message_that_nobody_can_carry(
     open_tills: World, lane: Lane
 ) -> None:

@@ -1,29 +1,25 @@
-"""Batches of messages on a real stream."""
+"""Publishing to a stream: all in flight, and no place taken up by what cannot be sent."""
 
-from shared.kernel import wire
-from shared.kernel.publishing import Message, publish_all, publish_atomically
+import nats.errors
+import pytest
+
+from shared.kernel.publishing import publish_all
 from shared.kernel.streams import provision
 from shared.testing.world import World
 
 
-def messages(*ids: int) -> list[Message]:
-    return [(f"evt.till.paid.t{n}", b"{}", {wire.MSG_ID: f"m{n}"}) for n in ids]
-
-
-async def test_an_atomic_batch_arrives_whole_and_in_order(a_world: World) -> None:
+async def test_messages_that_cannot_be_sent_take_up_no_places(a_world: World) -> None:
     await provision(a_world.client)
-    assert await publish_atomically(a_world.client, messages(*range(500)), 10) == 500
-    found = await a_world.events(500)
-    assert [message.subject for message in found] == [f"evt.till.paid.t{n}" for n in range(500)]
+    js = a_world.client.jetstream(publish_async_max_pending=5)
+    small, large = ("evt.a.b.c", b"{}", {"ce-id": "1"}), ("evt.a.b.c", b"x" * 2_000_000, {"ce-id": "2"})
+    for _ in range(10):
+        with pytest.raises(nats.errors.MaxPayloadError):
+            await publish_all(js, "EVENTS", [small, large], 5)
+    acks = await publish_all(js, "EVENTS", [small] * 20, 5)
+    assert [ack.seq for ack in acks] == list(range(acks[0].seq, acks[0].seq + 20))
 
 
-async def test_a_batch_with_a_message_that_is_there_already_is_refused_whole_and_can_be_sent_singly(
-    a_world: World,
-) -> None:
-    await provision(a_world.client)
-    js = a_world.client.jetstream()
-    await publish_all(js, wire.EVENTS_STREAM, messages(7), 10)
-    assert await publish_atomically(a_world.client, messages(5, 6, 7, 8), 10) is None
-    assert (await js.stream_info(wire.EVENTS_STREAM)).state.messages == 1
-    await publish_all(js, wire.EVENTS_STREAM, messages(5, 6, 7, 8), 10)
-    assert (await js.stream_info(wire.EVENTS_STREAM)).state.messages == 4
+async def test_a_missing_stream_is_told_at_once(a_world: World) -> None:
+    js = a_world.client.jetstream(publish_async_max_pending=5)
+    with pytest.raises(nats.js.errors.NoStreamResponseError):
+        await publish_all(js, "EVENTS", [("evt.a.b.c", b"{}", {})], 5)

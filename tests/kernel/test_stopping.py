@@ -12,7 +12,7 @@ from shared.testing.world import World, until
 from tests.kernel import book, ear, process, till
 from tests.kernel.lanes import queue_is_empty
 from tests.kernel.ledger import check_answers, check_log, check_once, heard_all
-from tests.kernel.load import Given, open_all, payments
+from tests.kernel.load import open_all, payments, send_durably
 
 TILLS = [f"t{number}" for number in range(6)]
 
@@ -120,23 +120,16 @@ async def test_a_replica_told_to_stop_under_load_exits_in_peace(tills: World) ->
     await check_log(tills)
 
 
-async def send(world: World, given: list[Given]) -> None:
-    """Put commands into the work queue, one after the other."""
-    for command_id, name, body in given:
-        await world.send(name, body, ce_id=command_id)
-
-
 async def test_durable_commands_move_on_to_the_other_replica(tills: World) -> None:
     async with tills.running(till.till):
         await open_all(tills, TILLS)
-    given = payments(300, TILLS)
-    sending = asyncio.create_task(send(tills, given))
-    for _ in range(3):
+    given = payments(3000, TILLS)
+    sending = asyncio.create_task(send_durably(tills, given))
+    while not sending.done():
         async with tills.running(till.till):
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.2)
     async with tills.running(till.till):
-        await sending
-        await until(lambda: queue_is_empty(tills), 15)  # sooner than the broker would hand them out again
+        await until(lambda: queue_is_empty(tills), 20)  # sooner than the broker would hand them out again
     await check_once(tills, [command_id for command_id, *_ in given])
 
 
@@ -182,7 +175,7 @@ async def test_what_is_decided_to_wait_while_the_service_stops_is_sent_away_too(
 async def test_consumers_hand_over_in_a_rolling_restart(tills: World) -> None:
     async with tills.running(till.till):
         await open_all(tills, TILLS)
-        sending = asyncio.create_task(send(tills, payments(200, TILLS)))
+        sending = asyncio.create_task(send_durably(tills, payments(1000, TILLS)))
         for _ in range(3):
             async with tills.running(ear.ear, book.book):
                 await asyncio.sleep(0.4)
