@@ -161,9 +161,9 @@ async def test_a_timer_taken_by_a_replica_that_died_is_fired_by_another(
 
         replica._timers._submit = dies
         await close_later(tills, "a", 0)
-        await until(lambda: claimed(tills), 10)
+        await until(lambda: claimed(tills), 30)
     async with tills.running(till.till):
-        await until(lambda: closed(tills, "till-a"), 10)
+        await until(lambda: closed(tills, "till-a"), 30)
 
 
 async def claimed(world: World) -> bool:
