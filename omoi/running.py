@@ -22,8 +22,8 @@ from omoi.worker.worker import Worker, WorkerSettings, default_work_root
 from shared.client import Client
 from shared.contracts.phase import GetWorkflow, LoadWorkflow, OpenTicket, Transition
 from shared.contracts.workflow import Workflow
+from shared.kernel.ending import end_all
 from shared.kernel.received import Received
-from shared.kernel.runtime import end_all
 from shared.kernel.settings import Settings
 from shared.stack import OPERATOR, RunningStack
 

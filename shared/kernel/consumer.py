@@ -26,7 +26,6 @@ log = structlog.get_logger()
 
 BATCH = 500
 HISTORY_PAGE = 500
-IDLE_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 HISTORY_TIMEOUT = 5.0
 ATTEMPTS = 3
@@ -47,7 +46,10 @@ AWAY = (
 
 
 class Effect(Protocol):
-    """What a consumer does with events."""
+    """What a consumer does with the events of its sources."""
+
+    name: str
+    sources: Sequence[str]
 
     async def prepare(self, events: Sequence[Received]) -> None:
         """Whatever must have happened before the marks are written, and may happen twice."""
@@ -61,7 +63,7 @@ class MarksMoved(Exception):
 
 
 class Consumer:
-    """Hears `sources` for one service, under one lease.
+    """Hears the sources of its effect for one service, under one lease.
 
     The high-water mark of each source is committed with the effect, so an event takes effect exactly once:
     what is at or below the mark is dropped, and what the broker skipped is asked of the source itself.
@@ -70,24 +72,24 @@ class Consumer:
     def __init__(
         self,
         *,
-        name: str,
         service: str,
-        sources: Sequence[str],
         pool: asyncpg.Pool,
         client: Client,
         leases: Leases,
         metrics: Metrics,
         effect: Effect,
+        check_seconds: float,
     ) -> None:
-        self.name = name
+        self.name = effect.name
         self._service = service
-        self._sources = tuple(sources)
+        self._sources = tuple(effect.sources)
         self._pool = pool
         self._client = client
         self._leases = leases
         self._metrics = metrics
         self._effect = effect
-        self._parking = Parking(pool, client, service, name)
+        self._check_seconds = check_seconds
+        self._parking = Parking(pool, client, service, self.name)
         self._marks: dict[str, int] = {}
         self._pull: Pull | None = None
         self._progress = asyncio.Condition()
@@ -120,7 +122,7 @@ class Consumer:
         return durable(f"{self._service}-{self.name}", wire.event_subjects(nouns))
 
     async def _step(self, pull: Pull) -> None:
-        messages = await pull.next(IDLE_SECONDS)
+        messages = await pull.next(self._check_seconds)
         self.seen_at = monotonic()
         if self._parking.wished():
             await self._unpark()

@@ -75,6 +75,8 @@ read_models = Table(
 )
 """What code made the rows of each read model, how far its copies are, and how its last rebuild ended."""
 
+BY_THE_KERNEL = {"command", "broker"}
+"""Owners of events that no service decides: they are told, not kept."""
 COLUMNS = ", ".join(f'"{column.name}"' for column in journal.columns)
 APPEND = (
     f"INSERT INTO journal ({COLUMNS})"  # noqa: S608 - names of the table above
@@ -123,8 +125,13 @@ class Fold:
 class Journal:
     """The effect of the projection service's consumer: the journal grows and every read model with it."""
 
+    name = "journal"
+
     def __init__(self, models: Sequence[ReadModel]) -> None:
         self._folds = [Fold(model) for model in models]
+        self.sources: Sequence[str] = sorted(
+            {event.owner() for event in wire.event_types().values()} - BY_THE_KERNEL
+        )
 
     async def prepare(self, events: Sequence[Received]) -> None:
         """Nothing: everything commits together."""

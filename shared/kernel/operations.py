@@ -18,7 +18,6 @@ from shared.kernel.store import Store
 
 PAGE_BYTES = 900_000
 """Most of an answer's size: the broker takes 1 MiB."""
-POSITION_WAIT_SECONDS = 5.0
 
 
 class DeadLetterNotFound(Refused):
@@ -56,12 +55,19 @@ class Operations:
     """Answers the queries of one service."""
 
     def __init__(
-        self, store: Store, reached: Reached, health: Health, asyncapi: Callable[[], dict[str, Any]]
+        self,
+        store: Store,
+        reached: Reached,
+        health: Health,
+        asyncapi: Callable[[], dict[str, Any]],
+        *,
+        wait_seconds: float,
     ) -> None:
         self._store = store
         self._service: Service = store.service
         self._reading = StoreReading(store)
         self._reached = reached
+        self._wait_seconds = wait_seconds
         self._queries = {query.wire_name(): query for query in self._service.answers}
         self._own: Mapping[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
             "events": self._events,
@@ -91,9 +97,9 @@ class Operations:
         if query.min_position is None:
             return
         wanted = self._wanted(query)
-        if not await self._reached(wanted, POSITION_WAIT_SECONDS):
+        if not await self._reached(wanted, self._wait_seconds):
             raise Unavailable(
-                f"{self._service.name} has not seen {wanted} within {POSITION_WAIT_SECONDS:g} s. "
+                f"{self._service.name} has not seen {wanted} within {self._wait_seconds:g} s. "
                 "Ask again in a moment."
             )
 

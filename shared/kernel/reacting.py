@@ -18,8 +18,11 @@ ACK_SECONDS = 10.0
 class Reacting:
     """The effect of a service's reactions: publishing commands, which a repetition cannot double."""
 
+    name = "reactions"
+
     def __init__(self, service: Service, client: Client) -> None:
         self._service = service
+        self.sources: Sequence[str] = service.sources
         self._heard = {event.wire_name(): reaction for event, reaction in service.hears.items()}
         self._js = client.jetstream(publish_async_max_pending=1000, timeout=ACK_SECONDS)
 

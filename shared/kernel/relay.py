@@ -31,7 +31,6 @@ CHUNK = 500
 ATOMIC_FROM = 30
 """An atomic batch costs four syncs of the disk however large it is, a message on its own costs one."""
 POLL_SECONDS = 1.0
-CHECK_SECONDS = 5.0
 ACK_SECONDS = 5.0
 
 BROKER_AWAY = (nats.errors.Error, nats.js.errors.Error, OSError, asyncio.TimeoutError)
@@ -102,6 +101,8 @@ class Relay:
         metrics: Metrics,
         refilled: Refilled,
         provision: Provision,
+        *,
+        check_seconds: float,
     ) -> None:
         self._store = store
         self._service = store.service.name
@@ -113,6 +114,7 @@ class Relay:
         self._metrics = metrics
         self._refilled = refilled
         self._provision = provision
+        self._check_seconds = check_seconds
         self._salt = ""
         self._signal = asyncio.Event()
         self._checked = 0.0
@@ -151,7 +153,7 @@ class Relay:
         await asyncio.sleep(POLL_SECONDS)
 
     async def _round(self) -> None:
-        if self._look or monotonic() - self._checked > CHECK_SECONDS:
+        if self._look or monotonic() - self._checked > self._check_seconds:
             thorough, self._look = self._look, False
             await self._check(thorough=thorough)
         published = await self._publish_next()

@@ -1,7 +1,7 @@
 """One service, running: its declaration connected to Postgres and NATS."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
@@ -19,12 +19,13 @@ from shared.kernel import wire
 from shared.kernel.asyncapi import document
 from shared.kernel.batcher import TRANSIENT, Batcher
 from shared.kernel.connection import barrier, door_broker, drain, harden, watch
-from shared.kernel.consumer import Consumer
+from shared.kernel.consumer import Consumer, Effect
 from shared.kernel.database import open_pool
 from shared.kernel.decider import Lookup, Refused
 from shared.kernel.declaration import Service
 from shared.kernel.door import Door, read_object
 from shared.kernel.draft import derived_id, dumps
+from shared.kernel.ending import end_all
 from shared.kernel.envelope import Envelope, Outcome, answer_of, refusal_answer, unavailable_answer
 from shared.kernel.journal import Journal
 from shared.kernel.lanes import AskedLane, DurableLane, Queries, reply_to
@@ -42,10 +43,8 @@ from shared.kernel.timing import Timers
 
 log = structlog.get_logger()
 
-REACTIONS, JOURNAL = "reactions", "journal"
 RESTART_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
-CANCEL_AGAIN_SECONDS = 1.0
 DEAD_OPERATIONS = {"retry_dead": "retry", "drop_dead": "drop"}
 
 
@@ -146,41 +145,53 @@ class Runtime:
         service = self.service
         self._store = Store(service, self._pool)
         self._reading = StoreReading(self._store)
-        names = [RELAY, *([REACTIONS] if service.hears else []), *([JOURNAL] if service.read_models else [])]
-        self._leases = Leases(self._pool, names)
+        effects = self._effects()
+        self._leases = Leases(self._pool, [RELAY, *(effect.name for effect in effects)])
         self._batcher = Batcher(self._store, self._find, self._metrics, self._committed)
         self._relay = Relay(
-            self._store, self._client, self._leases, self._metrics, self._announce_refill, self._provision
+            self._store,
+            self._client,
+            self._leases,
+            self._metrics,
+            self._announce_refill,
+            self._provision,
+            check_seconds=self._settings.check_seconds,
         )
         self._timers = Timers(self._store, self._batcher.submit)
         self._door = Door(service, self._grants(), allow_anonymous=self._settings.allow_anonymous)
         self._asked = AskedLane(self._door, self._batcher, self._client)
         self._durable = DurableLane(service.name, self._door, self._batcher, self._client, self._dead_letter)
-        self._consumers = self._make_consumers()
-        operations = Operations(self._store, self._reached, self.health, lambda: document(service))
-        self._operations = operations
-        self._queries = Queries(operations.answer, self._client)
+        self._consumers = [self._consumer(effect) for effect in effects]
+        self._operations = Operations(
+            self._store,
+            self._reached,
+            self.health,
+            lambda: document(service),
+            wait_seconds=self._settings.position_wait_seconds,
+        )
+        self._queries = Queries(self._operations.answer, self._client)
 
     def _grants(self) -> dict[str, Authority]:
         return {**self._settings.grants, self.service.name: Authority.SYSTEM}
 
-    def _make_consumers(self) -> list[Consumer]:
-        common: dict[str, Any] = {
-            "service": self.service.name,
-            "pool": self._pool,
-            "client": self._client,
-            "leases": self._leases,
-            "metrics": self._metrics,
-        }
-        consumers = []
+    def _effects(self) -> list[Effect]:
+        effects: list[Effect] = []
         if self.service.hears:
-            effect = Reacting(self.service, self._client)
-            consumers.append(Consumer(name=REACTIONS, sources=self.service.sources, effect=effect, **common))
+            effects.append(Reacting(self.service, self._client))
         if self.service.read_models:
-            journal = Journal(self.service.read_models)
-            sources = sorted({event.owner() for event in wire.event_types().values()} - {"command", "broker"})
-            consumers.append(Consumer(name=JOURNAL, sources=sources, effect=journal, **common))
-        return consumers
+            effects.append(Journal(self.service.read_models))
+        return effects
+
+    def _consumer(self, effect: Effect) -> Consumer:
+        return Consumer(
+            service=self.service.name,
+            pool=self._pool,
+            client=self._client,
+            leases=self._leases,
+            metrics=self._metrics,
+            effect=effect,
+            check_seconds=self._settings.check_seconds,
+        )
 
     def _loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         loops: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
@@ -287,7 +298,7 @@ class Runtime:
             self._batcher.stir()
 
     async def _reached(self, marks: dict[str, int], seconds: float) -> bool:
-        journal = next((consumer for consumer in self._consumers if consumer.name == JOURNAL), None)
+        journal = next((consumer for consumer in self._consumers if consumer.name == Journal.name), None)
         if journal is not None:
             return await journal.reached(marks, seconds)
         return await reached_log(self._store, marks, seconds)
@@ -377,16 +388,3 @@ class Runtime:
         for consumer in self._consumers:
             value += self._metrics.consumer_lag.labels(self.service.name, consumer.name)._value.get()
         return int(value + self._metrics.relay_lag.labels(self.service.name)._value.get())
-
-
-async def end_all(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    """Cancel tasks until they have ended.
-
-    Once may not do: `asyncio.wait_for` of Python 3.11 can swallow a cancellation that comes just when what it
-    waits for is done (https://github.com/python/cpython/issues/86296).
-    """
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)

@@ -28,6 +28,14 @@ class Settings(BaseSettings):
         default=False,
         description="Record OpenTelemetry spans, to OTEL_EXPORTER_OTLP_ENDPOINT if set, else to the console.",
     )
+    check_seconds: float = Field(
+        default=5.0,
+        gt=0,
+        description="How often a service looks for events that the broker lost or did not deliver.",
+    )
+    position_wait_seconds: float = Field(
+        default=5.0, gt=0, description="How long a query waits for the `min_position` it asks for."
+    )
     http_port: int | None = Field(
         default=None, description="Port of health, metrics and AsyncAPI; none when absent."
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from shared.kernel.settings import Settings
 from shared.stack import Stack
 from shared.testing.world import World, world
 from tests.kernel import book, ear, till
@@ -40,7 +41,8 @@ async def tills(a_world: World) -> World:
 
 
 async def install(made: World) -> None:
-    """Make the schemas of the tests' services."""
+    """Make the schemas of the tests' services, which look soon for what they may have missed."""
+    made.settings = Settings(check_seconds=0.5, position_wait_seconds=2.0)
     await made.install(till.till, tables=[till.metadata])
     await made.install(ear.ear, book.book)
 

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.kernel import consumer
 from shared.kernel.consumer import Consumer
 from shared.kernel.runtime import Runtime
 from shared.testing.world import World, until
@@ -16,12 +15,6 @@ from tests.kernel.ledger import booked_all, check_book, heard_all, heard_in_orde
 from tests.kernel.load import final, open_all, payments, press
 
 TILLS = [f"t{number}" for number in range(4)]
-
-
-@pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A consumer looks sooner for what it may have missed, and for what was decided about dead letters."""
-    monkeypatch.setattr(consumer, "IDLE_SECONDS", 0.5)
 
 
 async def pay(world: World, till_id: str, *coins: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from random import Random
 
+import asyncpg
 import pytest
 
 from shared.kernel import batcher
@@ -61,6 +62,15 @@ def payable(answers: dict[str, dict[str, object]], given: list[Given]) -> dict[s
     return {command_id: answers[command_id] for command_id, name, _ in given if name == "till.pay"}
 
 
+async def reachable(world: World) -> bool:
+    """Whether Postgres answers."""
+    try:
+        await world.fetch("SELECT 1")
+    except (OSError, asyncpg.PostgresError):
+        return False
+    return True
+
+
 async def test_postgres_killed_under_load_loses_and_doubles_nothing(frail: World, own_stack: Stack) -> None:
     async with frail.running(till.till, till.till) as replicas:
         await open_all(frail, TILLS)
@@ -70,6 +80,7 @@ async def test_postgres_killed_under_load_loses_and_doubles_nothing(frail: World
             assert own_stack.postgres.child
             await own_stack.postgres.child.kill()
         answers = final(await pressing)
+        await until(lambda: reachable(frail), 30)  # the load may have ended before the second kill
 
         async def ready() -> bool:
             return not any(replica.problems() for replica in replicas)

@@ -3,9 +3,6 @@
 import asyncio
 from typing import Any
 
-import pytest
-
-from shared.kernel import consumer, operations
 from shared.kernel.consumer import Consumer
 from shared.testing.world import World, until
 from tests.kernel import book, till
@@ -13,13 +10,6 @@ from tests.kernel.ledger import booked_all, check_book
 from tests.kernel.load import final, mixture, open_all, payments, press
 
 TILLS = [f"t{number}" for number in range(4)]
-
-
-@pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The journal looks sooner for what it may have missed; nobody waits long for what is not there."""
-    monkeypatch.setattr(consumer, "IDLE_SECONDS", 0.5)
-    monkeypatch.setattr(operations, "POSITION_WAIT_SECONDS", 0.5)
 
 
 async def test_a_question_may_ask_for_what_was_just_written(tills: World) -> None:
