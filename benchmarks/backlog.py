@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from uuid6 import uuid7
+from uuid_utils import uuid7
 
 from benchmarks.stage import Stage
 from services.phase.service import phase

@@ -11,7 +11,7 @@ from typing import Any
 import nats
 import orjson
 from nats.aio.client import Client
-from uuid6 import uuid7
+from uuid_utils import uuid7
 
 from benchmarks.rounds import Round, closed_loop, serve
 

@@ -13,7 +13,7 @@ import nats.js.errors
 import orjson
 from nats.aio.client import Client as Connection
 from nats.js.api import ConsumerConfig, DeliverPolicy
-from uuid6 import uuid7
+from uuid_utils import uuid7
 
 from shared.contracts.messages import Command, Query
 from shared.kernel import wire

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
+from functools import cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
@@ -56,6 +57,7 @@ Moment = Annotated[
 """A point in time, UTC, microseconds, ISO 8601 on the wire."""
 
 
+@cache
 def snake(name: str) -> str:
     """`TicketOpened` -> `ticket_opened`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

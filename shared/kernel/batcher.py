@@ -159,29 +159,33 @@ class Batcher:
         return await self._process(envelopes[:middle]) + await self._process(envelopes[middle:])
 
     async def _commit(self, envelopes: list[Envelope]) -> list[tuple[Envelope, Outcome]]:
-        settled = await self._answered_before(envelopes)
-        done = {envelope for envelope, _ in settled}
-        pending = [envelope for envelope in envelopes if envelope not in done]
+        settled: list[tuple[Envelope, Outcome]] = []
+        pending = envelopes
         for _ in range(CONFLICT_ROUNDS):
             if not pending:
                 return settled
             changes = self._changes
             draft = await self._decide(pending)
-            moved = await self._append(draft)
-            if moved is None:
-                self._keep(draft, changes)
-                return settled + draft.outcomes
-            self._metrics.conflicts.labels(self._store.service.name).inc()
-            for stream in moved.streams:
-                self._cache.pop(stream, None)
-            dropped = [(e, Dropped()) for e in pending if e.timer and e.timer[0] in moved.timers]
-            settled += [
-                *dropped,
-                *await self._answered_before([e for e in pending if e.id in moved.commands]),
-            ]
-            done = {envelope for envelope, _ in settled}
+            # The append finds those that were answered before; only what it does not get to see is asked for.
+            known = await self._answered_before(draft.undecided())
+            if not known:
+                moved = await self._append(draft)
+                if moved is None:
+                    self._keep(draft, changes)
+                    return settled + draft.outcomes
+                known = await self._overtaken(pending, moved)
+            settled += known
+            done = {envelope for envelope, _ in known}
             pending = [envelope for envelope in pending if envelope not in done]
         return settled + [(e, Deferred("Too many others write to the same streams.")) for e in pending]
+
+    async def _overtaken(self, envelopes: Sequence[Envelope], moved: Moved) -> list[tuple[Envelope, Outcome]]:
+        """Outcomes of those that need no new decision: answered before, or a timer that is set no more."""
+        self._metrics.conflicts.labels(self._store.service.name).inc()
+        for stream in moved.streams:
+            self._cache.pop(stream, None)
+        dropped = [(e, Dropped()) for e in envelopes if e.timer and e.timer[0] in moved.timers]
+        return [*dropped, *await self._answered_before([e for e in envelopes if e.id in moved.commands])]
 
     async def _answered_before(self, envelopes: Sequence[Envelope]) -> list[tuple[Envelope, Outcome]]:
         if not envelopes:

@@ -26,7 +26,7 @@ MARKS = (wire.CE_ID, wire.CE_CORRELATION, wire.CE_CAUSATION)
 """Headers that are kept as they come."""
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """https://www.w3.org/TR/trace-context: one that does not look so is to be ignored."""
-SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}|[0-9][eE]")
+SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}|[:,\[\s]-?[0-9.]+[eE]")
 """What a value that cannot be kept is written with; most bodies have none and are not looked through."""
 
 

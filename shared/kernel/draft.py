@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import orjson
 import structlog
 from pydantic import BaseModel
-from uuid6 import uuid7
+from uuid_utils import uuid7
 
 from shared.contracts.command import CommandRefused
 from shared.contracts.messages import Command, Event, Result
@@ -145,6 +145,11 @@ class Draft:
             self.outcomes.append((envelope, Broke(error)))
         else:
             self._take(envelope, effects)
+
+    def undecided(self) -> list[Envelope]:
+        """Those that the batch does not record: they wait, are put off, or broke."""
+        off = [envelope for envelope, outcome in self.outcomes if isinstance(outcome, Deferred | Broke)]
+        return [*off, *(envelope for envelope, _ in self.waiting)]
 
     def _facts(self, envelope: Envelope) -> Facts:
         if envelope.refusal is not None:

@@ -29,7 +29,7 @@ from shared.kernel import wire
 from shared.kernel.decider import Unavailable
 from shared.kernel.declaration import ReadModel
 from shared.kernel.received import Received
-from shared.kernel.store import write_rows
+from shared.kernel.rows import key_of, write_rows
 
 metadata = MetaData()
 journal = Table(
@@ -91,7 +91,7 @@ class Fold:
         self.model = model
         self.events = events_of(model)
         self._adapter: TypeAdapter[Any] = TypeAdapter(model.row)
-        self._key = next(iter(model.table.primary_key.columns)).name
+        self._key = key_of(model.table)
 
     async def apply(self, connection: Any, events: Sequence[Event], table: str | None = None) -> set[str]:
         """Load the rows the events are about, fold in memory, write them back; answers the rows' keys."""

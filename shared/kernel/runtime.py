@@ -54,6 +54,11 @@ async def _raw(message: NatsMessage) -> Msg:
     return raw
 
 
+async def _wrapped(message: Msg) -> NatsMessage:
+    """FastStream's own parser looks for parameters in the subject and draws an id; neither is used here."""
+    return NatsMessage(message, message.data, correlation_id=(message.headers or {}).get(wire.CE_ID, "-"))
+
+
 class Runtime:
     """A running service. `async with Runtime(...)`; `problems()` is empty when it is ready."""
 
@@ -211,7 +216,9 @@ class Runtime:
             (wire.lane_subjects("ask", name), self._ask),
             (wire.query_subjects(name), self._query),
         ):
-            self._broker.subscriber(subject, queue=name, decoder=_raw, no_reply=True)(receive)
+            self._broker.subscriber(subject, queue=name, parser=_wrapped, decoder=_raw, no_reply=True)(
+                receive
+            )
 
     async def _ask(self, message: Msg) -> None:
         if wire.address(message.subject).name in DEAD_OPERATIONS:

@@ -2,7 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,17 +11,24 @@ from typing import Any, TypeVar
 import asyncpg
 import orjson
 from pydantic import TypeAdapter
-from uuid6 import uuid7
+from sqlalchemy import Table
+from uuid_utils import uuid7
 
-from shared.contracts.messages import Event, snake
+from shared.contracts.messages import Event
 from shared.kernel.decider import Aggregate
 from shared.kernel.declaration import Service
 from shared.kernel.reading import Recorded
+from shared.kernel.rows import delete, encoded, upsert
 from shared.kernel.wire import read_event
 
 S = TypeVar("S")
-PARAMETERS = ",".join(f"${number}" for number in range(1, 25))
+APPEND_WIDTH = 24
+APPEND_PARAMETERS = ", ".join(f"${number}" for number in range(1, APPEND_WIDTH + 1))
 """Of the function `append` in schema.sql."""
+APPENDED = "(SELECT last_position FROM appended) IS NOT NULL"
+
+IndexChange = tuple[Callable[..., str], Table]
+"""`upsert` or `delete`, and the table of the index."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,6 @@ class Store:
         self._by_name = {aggregate.name: aggregate for aggregate in service.aggregates}
         self._adapters = {a.name: TypeAdapter(a.state) for a in service.aggregates}
         self._folds = {a.name: fold_hash(a) for a in service.aggregates}
-        self._indexes = {snake(index.state.__name__): index for index in service.indexes}
 
     def stream(self, state: type[Any], key: str) -> str:
         """Name of the stream that holds `key`'s `state`."""
@@ -138,47 +144,48 @@ class Store:
         return {row["id"]: Stored(orjson.loads(row["answer"]), row["first_position"]) for row in rows}
 
     async def append(self, batch: Batch) -> Appended | Moved:
-        """Commit a batch, or nothing of it when something it read has moved."""
-        async with self.pool.acquire() as connection:
-            if not self._indexes or not batch.streams:
-                return await self._append(connection, batch)
-            async with connection.transaction():
-                outcome = await self._append(connection, batch)
-                if isinstance(outcome, Appended):
-                    await self._index(connection, batch)
-                return outcome
+        """Commit a batch with the index rows it changes, or nothing of it when something it read has moved.
 
-    async def _append(self, connection: Any, batch: Batch) -> Appended | Moved:
+        It is one statement, so it costs one round trip and holds the schema's lock no longer than that.
+        """
         streams = list(batch.streams.items())
         set_timers = [(key, *timer) for key, timer in batch.timers.items() if timer]
-        row = await connection.fetchrow(
-            f"SELECT * FROM append({PARAMETERS})",  # noqa: S608 - $1,$2,... and nothing else
-            list(batch.reads),
-            list(batch.reads.values()),
-            *_columns(batch.commands, 3),
-            *_columns(batch.fired, 2),
-            [stream for stream, _ in streams],
-            [held.version for _, held in streams],
-            [self.dump(stream, held.state) for stream, held in streams],
-            [self._folds[stream.partition("-")[0]] for stream, _ in streams],
-            *_columns(batch.events, 8),
-            *_columns(set_timers, 4),
-            [key for key, timer in batch.timers.items() if timer is None],
-        )
+        changes = self._index_changes(batch)
+        async with self.pool.acquire() as connection:
+            [row] = await connection.fetch(
+                appending([change for change, _ in changes]),
+                list(batch.reads),
+                list(batch.reads.values()),
+                *_columns(batch.commands, 3),
+                *_columns(batch.fired, 2),
+                [stream for stream, _ in streams],
+                [held.version for _, held in streams],
+                [self.dump(stream, held.state) for stream, held in streams],
+                [self._folds[stream.partition("-")[0]] for stream, _ in streams],
+                *_columns(batch.events, 8),
+                *_columns(set_timers, 4),
+                [key for key, timer in batch.timers.items() if timer is None],
+                *(value for _, value in changes),
+            )
         if row["last_position"] is None:
             return Moved(tuple(row["moved"]), tuple(row["known"]), tuple(row["late"]))
         return Appended(row["last_position"])
 
-    async def _index(self, connection: Any, batch: Batch) -> None:
-        for name, index in self._indexes.items():
-            changed = {
-                s.partition("-")[2]: h.state for s, h in batch.streams.items() if s.partition("-")[0] == name
+    def _index_changes(self, batch: Batch) -> list[tuple[IndexChange, str | list[str]]]:
+        """What to do to the indexes, each with its parameter."""
+        changes: list[tuple[IndexChange, str | list[str]]] = []
+        for index in self.service.indexes:
+            name = self.by_state[index.state].name
+            found = {
+                stream.partition("-")[2]: index.row(held.state)
+                for stream, held in batch.streams.items()
+                if stream.partition("-")[0] == name
             }
-            if not changed:
-                continue
-            rows = {key: index.row(state) for key, state in changed.items()}
-            keep = [{c: row[c] for c in row} for row in rows.values() if row is not None]
-            await write_rows(connection, index.table, keep, [key for key, row in rows.items() if row is None])
+            if gone := sorted(key for key, row in found.items() if row is None):
+                changes.append(((delete, index.table), gone))
+            if rows := [row for row in found.values() if row is not None]:
+                changes.append(((upsert, index.table), encoded(rows)))
+        return changes
 
     async def announce(self, event: Event) -> None:
         """Append one event of the kernel itself, in a stream of its own that no rule reads."""
@@ -186,8 +193,7 @@ class Store:
         meta = {"command_id": identity, "command": f"{name}.kernel", "actor": name, "correlation": identity}
         stored = (event.wire_name(), event.schema_number(), event.subject_key(), event.model_dump_json())
         row = (f"kernel-{identity}", 1, identity, *stored, orjson.dumps(meta).decode())
-        async with self.pool.acquire() as connection:
-            await self._append(connection, Batch(events=[row]))
+        await self.append(Batch(events=[row]))
 
     async def events_of(self, stream: str) -> list[Recorded]:
         """History of one stream."""
@@ -230,30 +236,17 @@ def recorded(row: asyncpg.Record) -> Recorded:
     )
 
 
+def appending(changes: Sequence[IndexChange]) -> str:
+    """One statement that appends and, if it did, changes indexes; their parameters follow those of `append`.
+
+    Postgres runs each part of a WITH once, and `append` before whatever asks for its outcome. A row that the
+    statement's snapshot is too old to show belongs to a stream that has moved, so nothing is appended then.
+    """
+    parts = [f"appended AS MATERIALIZED (SELECT * FROM append({APPEND_PARAMETERS}))"]  # noqa: S608
+    for number, (change, table) in enumerate(changes, APPEND_WIDTH + 1):
+        parts.append(f"change_{number} AS ({change(table, number, only_if=APPENDED)})")
+    return f"WITH {', '.join(parts)} SELECT * FROM appended"  # noqa: S608
+
+
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
-
-
-async def write_rows(
-    connection: Any, table: Any, rows: Sequence[Any], gone: Sequence[str], name: str = ""
-) -> None:
-    """Upsert rows given as mappings of column to value, and delete those whose keys are `gone`.
-
-    One statement a table: the rows travel as one JSON array and Postgres casts them to the table's own types.
-    """
-    target = name or table.name
-    key = next(iter(table.primary_key.columns)).name
-    if gone:
-        await connection.execute(f'DELETE FROM "{target}" WHERE "{key}" = ANY ($1)', sorted(gone))  # noqa: S608
-    if not rows:
-        return
-    columns = [column.name for column in table.columns]
-    names = ", ".join(f'"{column}"' for column in columns)
-    changes = ", ".join(f'"{c}" = excluded."{c}"' for c in columns if c != key)
-    conflict = f"DO UPDATE SET {changes}" if changes else "DO NOTHING"
-    await connection.execute(
-        f'INSERT INTO "{target}" ({names}) '  # noqa: S608 - names come from Table objects of ours
-        f'SELECT {names} FROM jsonb_populate_recordset(NULL::"{target}", $1::text::jsonb) '
-        f'ORDER BY "{key}" ON CONFLICT ("{key}") {conflict}',
-        orjson.dumps(rows, option=orjson.OPT_NON_STR_KEYS).decode(),
-    )
