@@ -45,3 +45,16 @@ async def open_pool(database_url: str, service: str) -> asyncpg.Pool:
 def plain_url(database_url: str) -> str:
     """The URL as asyncpg reads it; SQLAlchemy's driver suffix is taken off."""
     return database_url.replace("postgresql+asyncpg://", "postgresql://", 1)
+
+
+async def open_schema(database_url: str, service: str) -> asyncpg.Pool:
+    """A pool of a service whose schema is there; raises RuntimeError where it is not."""
+    missing = f"The schema of {service} is missing. Run `omoi migrate`."
+    try:
+        pool = await open_pool(database_url, service)
+    except asyncpg.InvalidParameterValueError as error:  # not even its role is there
+        raise RuntimeError(missing) from error
+    if not await pool.fetchval("SELECT to_regclass('streams') IS NOT NULL"):
+        await pool.close()
+        raise RuntimeError(missing)
+    return pool

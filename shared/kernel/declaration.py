@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Table
 
@@ -56,6 +56,39 @@ class ReadModel:
         return self.table.name
 
 
+class Pending(Protocol):
+    """Something that waits for an activity."""
+
+    @property
+    def key(self) -> str:
+        """Tells it from the others; the same as long as it is the same piece of work."""
+
+
+class NotNow(Exception):
+    """An activity cannot be performed yet; it is tried again after `seconds`."""
+
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Work outside the rules: asking a model, reading a file. What comes of it is a command.
+
+    `pending(reading, limit)` reads from the service's own tables what is to be done, oldest first.
+    `perform(item, reading)` does it and answers the commands that say what came of it; these must settle the
+    item, so that it is pending no more, and be harmless when given twice. It raises `NotNow` to be tried
+    again at a certain time; any other exception lets it be tried again after 1, 2, 4 ... 60 s.
+    """
+
+    name: str
+    pending: Callable[[Reading, int], Awaitable[Sequence[Any]]]
+    perform: Callable[[Any, Reading], Awaitable[Sequence[Command]]]
+    at_once: int = 4
+    timeout_seconds: float = 300.0
+
+
 @dataclass(frozen=True)
 class Service:
     """One service. Its subscriptions, tables, AsyncAPI page and metrics follow from this value."""
@@ -68,6 +101,7 @@ class Service:
     lookups: Mapping[type[Lookup[Any]], Finder] = field(default_factory=dict)
     indexes: Sequence[Index] = ()
     read_models: Sequence[ReadModel] = ()
+    activities: Sequence[Activity] = ()
     at_start: Callable[[], Sequence[Command]] = tuple
     """Commands it gives itself before it is ready; they must be harmless when repeated."""
 

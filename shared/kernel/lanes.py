@@ -34,8 +34,6 @@ RESERVED = ("cmd.", "ask.", "qry.", "evt.", "dead.", "wake.", "$")
 SUBJECT = re.compile(r"[!-)+-\-/-=?-~]+(\.[!-)+-\-/-=?-~]+)*")
 """Tokens of printable characters without wildcards."""
 
-DeadLetter = Callable[[Envelope, Msg, Exception], Awaitable[None]]
-
 
 class AskedLane:
     """Requests that are answered after the commit."""
@@ -60,14 +58,11 @@ class AskedLane:
 class DurableLane:
     """Commands from the work queue: acknowledged once their effect is committed."""
 
-    def __init__(
-        self, service: str, door: Door, batcher: Batcher, client: Client, dead_letter: DeadLetter
-    ) -> None:
+    def __init__(self, service: str, door: Door, batcher: Batcher, client: Client) -> None:
         self._service = service
         self._door = door
         self._batcher = batcher
         self._client = client
-        self._dead_letter = dead_letter
         self._pull: Pull | None = None
         self._broken: dict[str, int] = {}
         self.failing: str | None = "has not started"
@@ -131,6 +126,18 @@ class DurableLane:
         reply = (message.headers or {}).get(wire.REPLY_TO, "")
         await reply_to(self._client, reply, answer_of(envelope.id, outcome))
         await message.ack()
+
+    async def _dead_letter(self, envelope: Envelope, message: Msg, error: Exception) -> None:
+        await self._client.jetstream().publish(
+            wire.dead_subject(self._service, "commands"),
+            message.data,
+            headers={
+                wire.MSG_ID: f"commands/{envelope.id}",
+                "omoi-subject": message.subject,
+                "omoi-error": repr(error).replace("\n", " ")[:2000],
+                **{name: value for name, value in (message.headers or {}).items() if name.startswith("ce-")},
+            },
+        )
 
 
 async def reply_to(client: Client, subject: str, answer: dict[str, Any]) -> None:

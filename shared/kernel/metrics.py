@@ -48,6 +48,15 @@ class Metrics:
             service,
             registry=registry,
         )
+        self.activities = Counter(
+            "omoi_activities",
+            "Activities performed, or put off to be tried again",
+            ("service", "activity", "outcome"),
+            registry=registry,
+        )
+        self._of_consumers(registry)
+
+    def _of_consumers(self, registry: CollectorRegistry) -> None:
         self.consumer_lag = Gauge(
             "omoi_consumer_lag_events", "Waiting in the broker", ("service", "consumer"), registry=registry
         )

@@ -12,15 +12,18 @@ import structlog
 from faststream.nats import NatsMessage
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from uuid_utils import uuid7
 
 from shared.contracts.broker import BrokerRefilled
-from shared.contracts.messages import Authority
+from shared.contracts.messages import Authority, Command
 from shared.kernel import wire
+from shared.kernel.activities import LEASE as ACTIVITIES
+from shared.kernel.activities import Activities
 from shared.kernel.asyncapi import document
 from shared.kernel.batcher import TRANSIENT, Batcher
 from shared.kernel.connection import barrier, door_broker, drain, harden, watch
 from shared.kernel.consumer import Consumer, Effect
-from shared.kernel.database import open_pool
+from shared.kernel.database import open_schema
 from shared.kernel.decider import Lookup, Refused
 from shared.kernel.declaration import Service
 from shared.kernel.door import Door, read_object
@@ -86,7 +89,7 @@ class Runtime:
 
     async def start(self) -> None:
         """Connect, make what is missing, run the start-up commands, then open the door."""
-        self._pool = await self._open_schema()
+        self._pool = await open_schema(self._database_url, self.service.name)
         self._broker = door_broker(
             self._nats_url,
             self.service.name,
@@ -151,7 +154,11 @@ class Runtime:
         self._store = Store(service, self._pool)
         self._reading = StoreReading(self._store)
         effects = self._effects()
-        self._leases = Leases(self._pool, [RELAY, *(effect.name for effect in effects)])
+        working = [ACTIVITIES] if service.activities else []
+        self._leases = Leases(self._pool, [RELAY, *working, *(effect.name for effect in effects)])
+        self._activities = Activities(
+            service.name, service.activities, self._reading, self._leases, self._metrics
+        )
         self._batcher = Batcher(self._store, self._find, self._metrics, self._committed)
         self._relay = Relay(
             self._store,
@@ -165,7 +172,7 @@ class Runtime:
         self._timers = Timers(self._store, self._batcher.submit)
         self._door = Door(service, self._grants(), allow_anonymous=self._settings.allow_anonymous)
         self._asked = AskedLane(self._door, self._batcher, self._client)
-        self._durable = DurableLane(service.name, self._door, self._batcher, self._client, self._dead_letter)
+        self._durable = DurableLane(service.name, self._door, self._batcher, self._client)
         self._consumers = [self._consumer(effect) for effect in effects]
         self._operations = Operations(
             self._store,
@@ -208,6 +215,8 @@ class Runtime:
         }
         if self.service.obeys:
             loops["durable"] = self._durable.run
+        if self.service.activities:
+            loops[ACTIVITIES] = lambda: self._activities.run(self._decide)
         return loops | {consumer.name: consumer.run for consumer in self._consumers}
 
     def _subscribe(self) -> None:
@@ -260,21 +269,24 @@ class Runtime:
 
     async def _give_start_commands(self) -> None:
         for command in self.service.at_start():
-            content = dumps([command.wire_name(), command])
-            answer = await self.give(
-                Envelope(
-                    id=derived_id(content),
-                    name=command.wire_name(),
-                    command=command,
-                    actor=self.service.name,
-                    authority=Authority.SYSTEM,
-                    received_at=datetime.now(UTC),
-                )
+            await self._decide(command, derived_id(dumps([command.wire_name(), command])))
+
+    async def _decide(self, command: Command, command_id: str | None = None) -> None:
+        """Let the service decide a command of its own; raises RuntimeError when it does not accept it."""
+        answer = await self.give(
+            Envelope(
+                id=command_id or str(uuid7()),
+                name=command.wire_name(),
+                command=command,
+                actor=self.service.name,
+                authority=Authority.SYSTEM,
+                received_at=datetime.now(UTC),
             )
-            if not answer["ok"]:
-                raise RuntimeError(
-                    f"{self.service.name} refuses its own start-up command: {answer['message']}"
-                )
+        )
+        if not answer["ok"]:
+            raise RuntimeError(
+                f"{self.service.name} refuses its own {command.wire_name()}: {answer['message']}"
+            )
 
     async def give(self, envelope: Envelope) -> dict[str, Any]:
         """Let the service decide a command of this process; returns its answer."""
@@ -293,6 +305,7 @@ class Runtime:
     def _committed(self, _: int) -> None:
         if self._leases.holds(RELAY):
             self._relay.wake()
+        self._activities.wake()
         self._pinging = asyncio.create_task(self._ping())
 
     async def _ping(self) -> None:
@@ -302,6 +315,7 @@ class Runtime:
     async def _woken(self, message: Msg) -> None:
         if message.data != self._mark:  # another replica's
             self._relay.wake()
+            self._activities.wake()
             self._batcher.stir()
 
     async def _reached(self, marks: dict[str, int], seconds: float) -> bool:
@@ -319,18 +333,6 @@ class Runtime:
         event = BrokerRefilled(service=self.service.name, held_position=held, lost_events=lost, reason=reason)
         await self._store.announce(event)
 
-    async def _dead_letter(self, envelope: Envelope, message: Msg, error: Exception) -> None:
-        await self._client.jetstream().publish(
-            wire.dead_subject(self.service.name, "commands"),
-            message.data,
-            headers={
-                wire.MSG_ID: f"commands/{envelope.id}",
-                "omoi-subject": message.subject,
-                "omoi-error": repr(error).replace("\n", " ")[:2000],
-                **{name: value for name, value in (message.headers or {}).items() if name.startswith("ce-")},
-            },
-        )
-
     async def _reconnected(self) -> None:
         log.info("broker_reconnected", service=self.service.name)
         if self._started:
@@ -346,17 +348,6 @@ class Runtime:
         if not self._stopping:
             log.critical("broker_connection_closed", service=self.service.name)
             self._died["broker"] = "the connection to NATS is closed for good"
-
-    async def _open_schema(self) -> asyncpg.Pool:
-        missing = f"The schema of {self.service.name} is missing. Run `omoi migrate`."
-        try:
-            pool = await open_pool(self._database_url, self.service.name)
-        except asyncpg.InvalidParameterValueError as error:  # not even its role is there
-            raise RuntimeError(missing) from error
-        if not await pool.fetchval("SELECT to_regclass('streams') IS NOT NULL"):
-            await pool.close()
-            raise RuntimeError(missing)
-        return pool
 
     async def _housekeeping(self) -> None:
         """Forget answers that are older than any sender's patience."""
