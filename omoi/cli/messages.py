@@ -9,6 +9,7 @@ from omoi.services import service_names
 from shared.kernel.received import Received
 
 Subject = Annotated[str, typer.Argument(help="SERVICE.NAME, for example phase.open_ticket.")]
+AlwaysJson = Annotated[bool, typer.Option("--json", help="Changes nothing: the output is JSON anyway.")]
 Body = Annotated[str, typer.Argument(help="A JSON object, @FILE, or - for standard input.")]
 
 
@@ -29,6 +30,7 @@ def send(
     body: Body = "{}",
     actor: As = OPERATOR_NAME,
     command_id: Annotated[str | None, typer.Option("--id", help="Id; the same id takes effect once.")] = None,
+    _: AlwaysJson = False,
 ) -> None:
     """Put a command on the durable lane: it is kept and executed, once."""
 
@@ -48,6 +50,7 @@ def ask(
     body: Body = "{}",
     actor: As = OPERATOR_NAME,
     command_id: Annotated[str | None, typer.Option("--id", help="Id; the same id takes effect once.")] = None,
+    _: AlwaysJson = False,
 ) -> None:
     """Have a command decided now and print its answer."""
 
@@ -61,7 +64,7 @@ def ask(
     run(work())
 
 
-def query(subject: Subject, body: Body = "{}") -> None:
+def query(subject: Subject, body: Body = "{}", _: AlwaysJson = False) -> None:
     """Ask a question and print what is answered."""
 
     async def work() -> int:

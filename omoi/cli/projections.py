@@ -92,7 +92,7 @@ def _each(
     names: list[str] | None, one: Callable[[str, Any, str, Any], Awaitable["Rebuilt"]], as_json: bool
 ) -> None:
     from omoi.services import all_services
-    from shared.kernel.decider import Refused
+    from shared.kernel.decider import Refused, Unavailable
 
     logs.configure("warning", json=False)
     config = settings()
@@ -112,6 +112,9 @@ def _each(
                 except Refused as refused:
                     err.print(f"{refused.code}: {refused.message}", style="red")
                     return REFUSED
+                except Unavailable as away:
+                    err.print(str(away), style="red")
+                    return UNAVAILABLE
                 same &= rebuilt.identical or rebuilt.swapped
                 _tell(rebuilt, as_json)
         return 0 if same else REFUSED
