@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter
 
 from shared.contracts.messages import Authority, Command, Event, Key, Moment, Query, Result
 from shared.contracts.workflow import Workflow
@@ -11,17 +11,30 @@ GateStatus = Literal["pending", "passed", "failed", "not_configured"]
 TaskStatus = Literal["open", "completed", "failed", "cancelled"]
 GateId = Annotated[str, Field(description="`<ticket>.<phase>.<visit>`: the visit as one word.")]
 
-CRITERIA = (
-    "all_passed",
-    "file_pattern",
-    "min_length",
-    "min_passing",
-    "min_percentage",
-    "must_exist",
-    "must_have_tests",
-    "required_sections",
-)
-"""The rules an expected output may name."""
+_Texts = list[Annotated[StrictStr, Field(min_length=1)]]
+
+
+def _takes(parameter: Any, words: str) -> TypeAdapter[Any]:
+    return TypeAdapter(Annotated[parameter | Literal[False], Field(description=words)])
+
+
+CRITERIA: dict[str, TypeAdapter[Any]] = {
+    "all_passed": _takes(Literal[True], "true"),
+    "file_pattern": _takes(
+        Annotated[StrictStr, Field(min_length=1)] | Annotated[_Texts, Field(min_length=1)],
+        "a glob such as docs/**/*.md, or a list of them",
+    ),
+    "min_length": _takes(Annotated[StrictInt, Field(ge=1, le=1_000_000)], "a number from 1 to 1000000"),
+    "min_passing": _takes(Annotated[StrictInt, Field(ge=1, le=1_000_000)], "a number from 1 to 1000000"),
+    "min_percentage": _takes(Annotated[StrictFloat, Field(ge=0, le=100)], "a number from 0 to 100"),
+    "must_exist": _takes(Literal[True], "true"),
+    "must_have_tests": _takes(Literal[True], "true"),
+    "required_sections": _takes(Annotated[_Texts, Field(min_length=1)], "a list of section titles"),
+}
+"""The rules an expected output may name, with the parameter each takes; `false` switches any of them off.
+
+The description of a parameter says in words what a document may write there.
+"""
 
 
 class ArtifactRef(Result):
