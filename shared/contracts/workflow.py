@@ -5,7 +5,7 @@ import io
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import YAMLError
@@ -38,6 +38,42 @@ class ExpectedOutput(_Part):
         return dict(self.__pydantic_extra__ or {})
 
 
+class Review(_Part):
+    """A judgement of what was handed in, asked for once everything that is measured is met."""
+
+    by: Literal["model", "agent"] = Field(
+        default="model",
+        description="A language model, or an agent with capability `validation` that did not do the work.",
+    )
+    instructions: str = Field(default="", description="What the reviewer is to look at.")
+    model: str | None = Field(default=None, description="Name of the model; the configured one when absent.")
+    max_rounds: int = Field(
+        default=3,
+        ge=1,
+        le=3,
+        description="Reviews of one visit; after the last one that fails a human is asked.",
+    )
+
+
+class Approval(_Part):
+    """Consent of people, asked for once everything else is met."""
+
+    count: int = Field(default=1, ge=1, le=50, description="How many of them must approve.")
+    approvers: tuple[Key, ...] = Field(
+        default=(), description="Who may; anybody with MONITOR authority when nobody is named."
+    )
+    expires_seconds: Annotated[float, Field(ge=1)] | None = Field(
+        default=None, description="How long a request is open; for ever when absent."
+    )
+    instructions: str = Field(default="", description="What they are to look at.")
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> "Approval":
+        if self.approvers and len(set(self.approvers)) < self.count:
+            raise ValueError(f"{self.count} must approve, but only {len(set(self.approvers))} may")
+        return self
+
+
 class Gate(_Part):
     """What must hold before a ticket leaves a phase."""
 
@@ -45,6 +81,8 @@ class Gate(_Part):
         default=(), description="Criteria beside those that follow from `expected_outputs`."
     )
     all_tasks_completed: bool = Field(default=True, description="Every task of the visit must be completed.")
+    review: Review | None = Field(default=None, description="A judgement that the gate waits for.")
+    approval: Approval | None = Field(default=None, description="Consent that the gate waits for.")
 
 
 class TaskTemplate(_Part):
