@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contracts.messages import Authority
@@ -35,6 +35,14 @@ class Settings(BaseSettings):
     )
     position_wait_seconds: float = Field(
         default=5.0, gt=0, description="How long a query waits for the `min_position` it asks for."
+    )
+    model_url: str | None = Field(
+        default=None,
+        description="Base URL of an OpenAI-compatible API, for example `http://localhost:8000/v1`.",
+    )
+    model_key: SecretStr | None = Field(default=None, description="Key for that API, where it wants one.")
+    model: str | None = Field(
+        default=None, description="Name of the model that reviews and sums up; none is asked when absent."
     )
     http_port: int | None = Field(
         default=None, description="Port of health, metrics and AsyncAPI; none when absent."
