@@ -1,12 +1,15 @@
 """The gates service."""
 
 from services.gates import reactions
+from services.gates.effects.registration import register_criteria
 from services.gates.gate import GATE, collect_task, expect_tasks, submit_artifact, validate_gate
 from services.gates.queries import get_gate
 from services.gates.ticket import TICKET, begin_visit, follow_ticket
 from services.gates.workflow import WORKFLOW_VERSION, follow_workflow
 from shared.contracts import gate, phase, task
 from shared.kernel.declaration import Service
+
+register_criteria()
 
 gates = Service(
     "gates",

@@ -1,8 +1,10 @@
 """Gates: artifacts, the evidence in them, and the verdict on a visit."""
 
+import json
+from importlib.metadata import entry_points
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter
+from pydantic import Field, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
 
 from shared.contracts.messages import Authority, Command, Event, Key, Moment, Query, Result
 from shared.contracts.workflow import Workflow
@@ -18,12 +20,17 @@ def _takes(parameter: Any, words: str) -> TypeAdapter[Any]:
     return TypeAdapter(Annotated[parameter | Literal[False], Field(description=words)])
 
 
+CRITERIA_GROUP = "omoios.criteria"
+"""Entry points under which installed packages offer criteria of their own."""
+
 CRITERIA: dict[str, TypeAdapter[Any]] = {
+    **{entry.name: _takes(object, "what its package says") for entry in entry_points(group=CRITERIA_GROUP)},
     "all_passed": _takes(Literal[True], "true"),
     "file_pattern": _takes(
         Annotated[StrictStr, Field(min_length=1)] | Annotated[_Texts, Field(min_length=1)],
         "a glob such as docs/**/*.md, or a list of them",
     ),
+    "json_schema": _takes(dict[str, Any], "a JSON schema of draft 2020-12"),
     "min_length": _takes(Annotated[StrictInt, Field(ge=1, le=1_000_000)], "a number from 1 to 1000000"),
     "min_passing": _takes(Annotated[StrictInt, Field(ge=1, le=1_000_000)], "a number from 1 to 1000000"),
     "min_percentage": _takes(Annotated[StrictFloat, Field(ge=0, le=100)], "a number from 0 to 100"),
@@ -35,6 +42,16 @@ CRITERIA: dict[str, TypeAdapter[Any]] = {
 
 The description of a parameter says in words what a document may write there.
 """
+
+
+def parameter_fault(criterion: str, parameter: Any) -> str | None:
+    """`min_percentage takes a number from 0 to 100, not "80%".`, or None where the parameter is right."""
+    takes = CRITERIA[criterion]
+    try:
+        takes.validate_python(parameter)
+    except ValidationError:
+        return f"{criterion} takes {takes.json_schema()['description']}, not {json.dumps(parameter)[:60]}."
+    return None
 
 
 class ArtifactRef(Result):

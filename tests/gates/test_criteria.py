@@ -28,7 +28,8 @@ def test_workflows_are_told_the_names_of_all_criteria() -> None:
 def test_a_criterion_nobody_knows_is_not_met() -> None:
     assert reason("min_lenght", 5, "long enough") == (
         "report is to meet min_lenght, which is no criterion. There are all_passed, file_pattern, "
-        "min_length, min_passing, min_percentage, must_exist, must_have_tests, required_sections."
+        "json_schema, min_length, min_passing, min_percentage, must_exist, must_have_tests, "
+        "required_sections."
     )
 
 
