@@ -1,45 +1,37 @@
 """Whether a workflow document agrees with itself."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from services.phase.journey import next_phase
-from shared.contracts.workflow import Phase, Workflow
+from services.phase.problem import Path, Problem
+from shared.contracts.document import closest, near
+from shared.contracts.workflow import Column, Phase, Workflow
 
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong, and where in the document."""
-
-    path: Path
-    message: str
-
-    @property
-    def key(self) -> str:
-        """The path as people write it."""
-        return key_of(self.path)
-
-
-def key_of(path: Path) -> str:
-    """`phases[3].on_failure`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+Check = Callable[[Workflow], Iterator[Problem]]
 
 
 def problems(workflow: Workflow) -> list[Problem]:
     """Everything that is wrong with a document whose shape is right."""
-    checks: Sequence[Callable[[Workflow], Iterator[Problem]]] = (
-        _names,
-        _phases,
-        _ways,
-        _reach,
-        _failures,
-        _hold,
-        _templates,
-        _columns,
-    )
-    return [problem for check in checks for problem in check(workflow)]
+    spelt = _spelt(workflow)
+    as_a_whole: Sequence[Check] = (_ends, _advance, _reach, _failures, _hold, _cycles, _board)
+    return [*local_problems(workflow), *(problem for check in as_a_whole for problem in check(spelt))]
+
+
+def local_problems(workflow: Workflow) -> list[Problem]:
+    """What can be told of each place by itself, where other places cannot be read."""
+    return [problem for check in _LOCAL for problem in check(workflow)]
+
+
+def _spelt(workflow: Workflow) -> Workflow:
+    """The workflow with misspelt ways put right, so that one slip is not told as many."""
+    known = [phase.id for phase in workflow.phases]
+    spelt = [
+        phase.model_copy(
+            update={"allowed_transitions": tuple(closest(to, known) for to in phase.allowed_transitions)}
+        )
+        for phase in workflow.phases
+    ]
+    return workflow.model_copy(update={"phases": tuple(spelt)})
 
 
 def _names(workflow: Workflow) -> Iterator[Problem]:
@@ -47,6 +39,9 @@ def _names(workflow: Workflow) -> Iterator[Problem]:
         yield _no_phase(("initial_phase",), workflow.initial_phase, workflow)
     if workflow.blocked_phase is not None and workflow.phase(workflow.blocked_phase) is None:
         yield _no_phase(("blocked_phase",), workflow.blocked_phase, workflow)
+
+
+def _ends(workflow: Workflow) -> Iterator[Problem]:
     if not any(phase.is_terminal for phase in workflow.phases):
         yield Problem(("phases",), "No phase is terminal, so no ticket is ever done. Make one is_terminal.")
 
@@ -75,6 +70,12 @@ def _ways(workflow: Workflow) -> Iterator[Problem]:
                 yield Problem((*path, j), f"{phase.id} leads to itself.")
         for j in _repeated(phase.allowed_transitions):
             yield Problem((*path, j), f"{phase.allowed_transitions[j]} is named twice.")
+        if phase.on_failure != "stay" and workflow.phase(phase.on_failure) is None:
+            yield _no_phase(("phases", i, "on_failure"), phase.on_failure, workflow)
+
+
+def _advance(workflow: Workflow) -> Iterator[Problem]:
+    for i, phase in enumerate(workflow.phases):
         if phase.auto_advance and next_phase(workflow, phase) is None:
             where = "leads to no later phase but the blocked one"
             yield Problem(("phases", i, "auto_advance"), f"{phase.id} {where}, so it cannot go on by itself.")
@@ -105,7 +106,6 @@ def _failures(workflow: Workflow) -> Iterator[Problem]:
         path: Path = ("phases", i, "on_failure")
         target = workflow.phase(phase.on_failure)
         if target is None:
-            yield _no_phase(path, phase.on_failure, workflow)
             continue
         if target.id not in phase.allowed_transitions:
             yield Problem(path, f"{phase.id} may not go to {target.id}. Add it to its allowed_transitions.")
@@ -146,9 +146,13 @@ def _templates(workflow: Workflow) -> Iterator[Problem]:
             for k, other in enumerate(task.depends_on):
                 path: Path = ("phases", i, "tasks", j, "depends_on", k)
                 if other not in homes:
-                    yield Problem(path, f"There is no task template {other}.")
+                    yield Problem(path, f"There is no task template {other}.{near(other, own)}")
                 elif other not in own:
                     yield Problem(path, f"{other} belongs to {homes[other]}; a task waits within its phase.")
+
+
+def _cycles(workflow: Workflow) -> Iterator[Problem]:
+    for i, phase in enumerate(workflow.phases):
         yield from _cycle(i, phase)
 
 
@@ -175,11 +179,28 @@ def _columns(workflow: Workflow) -> Iterator[Problem]:
                 yield Problem(path, f"{phase_id} is in column {covered[phase_id]} already.")
             covered.setdefault(phase_id, column.id)
         if column.auto_to is not None and (column.auto_to not in ids or column.auto_to == column.id):
-            yield Problem(("columns", i, "auto_to"), f"There is no other column {column.auto_to}.")
+            hint = near(column.auto_to, [name for name in ids if name != column.id])
+            yield Problem(("columns", i, "auto_to"), f"There is no other column {column.auto_to}.{hint}")
+
+
+def _board(workflow: Workflow) -> Iterator[Problem]:
+    shown = {phase_id for column in workflow.columns for phase_id in column.phases}
     if workflow.columns:
         for phase in workflow.phases:
-            if phase.id not in covered:
+            if phase.id not in shown:
                 yield Problem(("columns",), f"No column shows {phase.id}: its tickets would be invisible.")
+    for i, column in enumerate(workflow.columns):
+        target = next((other for other in workflow.columns if other.id == column.auto_to), None)
+        if target and target is not column and not _leads(workflow, column, target):
+            yield Problem(
+                ("columns", i, "auto_to"),
+                f"No phase of {column.id} may go to one of {target.id}: see their allowed_transitions.",
+            )
+
+
+def _leads(workflow: Workflow, column: Column, target: Column) -> bool:
+    sources = [workflow.phase(phase_id) for phase_id in column.phases]
+    return any(set(phase.allowed_transitions) & set(target.phases) for phase in sources if phase)
 
 
 def _blocked(workflow: Workflow) -> Phase | None:
@@ -187,8 +208,10 @@ def _blocked(workflow: Workflow) -> Phase | None:
 
 
 def _no_phase(path: Path, phase_id: str, workflow: Workflow) -> Problem:
-    there_are = ", ".join(phase.id for phase in workflow.phases)
-    return Problem(path, f"There is no phase {phase_id}. There are: {there_are}.")
+    known = [phase.id for phase in workflow.phases]
+    return Problem(
+        path, f"There is no phase {phase_id}.{near(phase_id, known)} There are: {', '.join(known)}."
+    )
 
 
 def _reachable(ways: Mapping[str, Sequence[str]], start: str) -> set[str]:
@@ -221,3 +244,6 @@ def _repeated(values: Iterable[Hashable]) -> Iterator[int]:
         if value in seen:
             yield i
         seen.add(value)
+
+
+_LOCAL: Sequence[Check] = (_names, _phases, _ways, _templates, _columns)

@@ -1,12 +1,16 @@
 """Workflow definitions: the versions of each, and the one that new tickets pin."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from services.phase.soundness import problems
+from services.phase.document import examined
 from shared.contracts.messages import Event
 from shared.contracts.phase import LoadWorkflow, WorkflowAdopted, WorkflowLoaded, WorkflowRef
 from shared.contracts.workflow import Workflow
 from shared.kernel.decider import Aggregate, Context, Facts, Lookup, Past, Refused
+
+_TOLD, _KEPT = 5, 200
+"""Problems that the sentence of a refusal names, and those its details do."""
 
 
 class UnknownWorkflow(Refused):
@@ -14,7 +18,7 @@ class UnknownWorkflow(Refused):
 
 
 class InvalidWorkflow(Refused):
-    """The document contradicts itself; the details name every place."""
+    """The document cannot be read, or contradicts itself; the details name every place."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,7 @@ def load_workflow(command: LoadWorkflow, past: Past, context: Context) -> Facts:
     Loading an older version again adopts it again: that is how people roll back. A shipped document is
     loaded at every start, so it must not undo that, nor replace what people loaded under its name.
     """
-    document = command.document
-    if found := problems(document):
-        raise InvalidWorkflow(
-            f"Workflow {document.name} has problems: {len(found)}. "
-            + " ".join(f"{problem.key}: {problem.message}" for problem in found[:5]),
-            problems=[{"path": p.path, "key": p.key, "message": p.message} for p in found],
-        )
+    document = sound(command.document)
     version, named = document.version, past.of(NamedWorkflow, document.name)
     known = past.of(WorkflowVersion, version).document is not None
     superseded = command.shipped and bool(named.name) and (known or not named.shipped)
@@ -70,6 +68,19 @@ def load_workflow(command: LoadWorkflow, past: Past, context: Context) -> Facts:
         loaded = WorkflowLoaded(name=document.name, version=version, document=document)
         facts = [adopted_now] if known else [loaded, adopted_now]
     return [*facts, WorkflowRef(name=document.name, version=version)]
+
+
+def sound(document: Workflow | dict[str, Any] | str) -> Workflow:
+    """The workflow that a document is; refused with every problem it has."""
+    workflow, found = examined(document)
+    if workflow is not None:
+        return workflow
+    more = f" And {len(found) - _TOLD} more." if len(found) > _TOLD else ""
+    raise InvalidWorkflow(
+        f"The workflow has problems: {len(found)}. {' '.join(map(str, found[:_TOLD]))}{more}",
+        problems=[problem.as_details() for problem in found[:_KEPT]],
+        count=len(found),
+    )
 
 
 def adopted(past: Past, name: str) -> tuple[str, Workflow]:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from shared.contracts.messages import Authority, Command, Event, Key, Moment, Priority, Query, Result
-from shared.contracts.workflow import Document, Workflow
+from shared.contracts.workflow import Workflow
 
 
 class TicketRef(Result):
@@ -87,7 +87,11 @@ class Unblock(Command):
 class LoadWorkflow(Command):
     """Make a workflow document known; the same content again changes nothing."""
 
-    document: Document = Field(description="The document as an object, or as YAML text.")
+    document: Workflow | dict[str, Any] | str = Field(
+        union_mode="left_to_right",
+        description="The document as an object, or as YAML text. An object or a text that is no sound "
+        "workflow is refused with every place that is wrong.",
+    )
     shipped: bool = Field(
         default=False,
         description="It comes with OmoiOS: it replaces neither what people loaded nor a shipped one that "

@@ -1,18 +1,35 @@
 """The workflow document: phases, gates, task templates, columns and policies, as users write it in YAML."""
 
 import hashlib
-import io
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import ConstructorError, SafeConstructor
-from ruamel.yaml.error import YAMLError
+from pydantic import ConfigDict, Field, model_validator
 
 from shared.contracts.messages import Contract, Key, Priority
 
-Seconds = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, le=366 * 24 * 3600)]
+"""A span of time, at most a leap year: what is longer was meant in another unit."""
+
+_TICKET_FIELDS = (
+    "id",
+    "title",
+    "description",
+    "priority",
+    "workflow",
+    "tags",
+    "parent_ticket_id",
+    "deadline",
+    "repository",
+)
+PLACEHOLDERS = (
+    *(f"ticket_{name}" for name in _TICKET_FIELDS),
+    *_TICKET_FIELDS,
+    "phase_id",
+    "visit",
+    "blocking_reasons",
+)
+"""What a template's texts may hold in braces; the scheduler fills it in."""
 
 
 class _Part(Contract):
@@ -91,14 +108,25 @@ class TaskTemplate(_Part):
     id: Key = Field(description="Name of the template, unique in the workflow; it becomes the task's type.")
     title: str | None = Field(default=None, description="Title of the task; the template's id when absent.")
     description: str = Field(default="", description="What to do.")
-    priority: Priority = Field(default=Priority.MEDIUM)
+    priority: Priority = Field(
+        default=Priority.MEDIUM, description="How urgent the task is; any case is accepted."
+    )
     required_capabilities: tuple[str, ...] = Field(
         default=(), description="What an agent must be able to do."
     )
     depends_on: tuple[Key, ...] = Field(default=(), description="Templates of this phase that come first.")
-    timeout_seconds: Seconds | None = Field(default=None, description="Longest an attempt may run.")
-    max_retries: int | None = Field(default=None, ge=0, le=100)
-    resources: tuple[str, ...] = Field(default=(), description="Locks the claim takes.")
+    timeout_seconds: Seconds | None = Field(
+        default=None, description="Longest an attempt may run; as the workflow says when absent."
+    )
+    max_retries: int | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="How often a failed attempt is tried again; as the workflow says when absent.",
+    )
+    resources: tuple[str, ...] = Field(
+        default=(), description="Locks the claim takes; the task waits until all of them are free."
+    )
 
 
 class Phase(_Part):
@@ -106,26 +134,38 @@ class Phase(_Part):
 
     id: Key = Field(description="For example `PHASE_TESTING`.")
     name: str = Field(description="Name for people.")
-    description: str = Field(default="")
-    sequence_order: int = Field(description="Position on the way; leaving for a higher one needs the gate.")
+    description: str = Field(default="", description="What the phase is for, in a sentence.")
+    sequence_order: int = Field(
+        ge=-10_000,
+        le=10_000,
+        description="Position on the way; leaving for a higher one needs the gate.",
+    )
     allowed_transitions: tuple[Key, ...] = Field(
         default=(), description="Phases a ticket may go to from here."
     )
-    is_terminal: bool = Field(default=False)
+    is_terminal: bool = Field(default=False, description="Whether a ticket is done here.")
     done_definitions: tuple[str, ...] = Field(default=(), description="Verifiable criteria of being done.")
-    expected_outputs: tuple[ExpectedOutput, ...] = Field(default=())
+    expected_outputs: tuple[ExpectedOutput, ...] = Field(
+        default=(), description="Artifacts the phase brings forth; the gate judges them."
+    )
     phase_prompt: str = Field(default="", description="What every agent working in this phase is told.")
-    next_steps_guide: str = Field(default="")
+    next_steps_guide: str = Field(
+        default="", description="What comes after this phase, told to agents and people."
+    )
     gate: Gate | None = Field(default=None, description="Criteria beside the expected outputs.")
     auto_advance: bool = Field(default=False, description="Go on by itself when the gate passes.")
     on_failure: Literal["stay"] | Key = Field(
         default="stay", description="Phase to go back to when the gate fails; `stay` to wait."
     )
     max_regressions: int = Field(
-        default=3, ge=0, description="Going back more often than this blocks the ticket."
+        default=3, ge=0, le=100, description="Going back more often than this blocks the ticket."
     )
-    tasks: tuple[TaskTemplate, ...] = Field(default=())
-    configuration: dict[str, Any] = Field(default_factory=dict)
+    tasks: tuple[TaskTemplate, ...] = Field(
+        default=(), description="Tasks made each time a ticket enters the phase."
+    )
+    configuration: dict[str, Any] = Field(
+        default_factory=dict, description="Whatever else your own tools want to know of the phase."
+    )
 
     @property
     def gated(self) -> bool:
@@ -136,31 +176,39 @@ class Phase(_Part):
 class Column(_Part):
     """A column of the board."""
 
-    id: Key
-    name: str | None = None
-    wip_limit: int | None = Field(default=None, ge=1, description="Most cards at a time; none when absent.")
-    phases: tuple[Key, ...] = Field(min_length=1)
+    id: Key = Field(description="Name of the column, unique in the workflow.")
+    name: str | None = Field(default=None, description="Name for people; the id when absent.")
+    wip_limit: int | None = Field(
+        default=None, ge=1, le=100_000, description="Most cards at a time; none when absent."
+    )
+    phases: tuple[Key, ...] = Field(
+        min_length=1, description="Phases whose tickets it shows; each phase is in one column."
+    )
     auto_to: Key | None = Field(default=None, description="Column a finished card is moved to.")
 
 
 class RetryPolicy(_Part):
     """When a failed attempt is tried again: `initial_seconds` x `factor`^n, at most `cap_seconds`."""
 
-    max_retries: int = Field(default=3, ge=0, le=100)
-    initial_seconds: Seconds = 1.0
-    factor: float = Field(default=2.0, ge=1)
-    cap_seconds: Seconds = 60.0
+    max_retries: int = Field(
+        default=3, ge=0, le=100, description="For tasks that name none; after that many the task failed."
+    )
+    initial_seconds: Seconds = Field(default=1.0, description="Wait before the first retry.")
+    factor: float = Field(default=2.0, ge=1, le=100, description="How the wait grows from one to the next.")
+    cap_seconds: Seconds = Field(default=60.0, description="Longest wait.")
 
 
 class Ranking(_Part):
     """How far ahead of the time it became ready a task is dispatched, in seconds."""
 
-    critical_seconds: Seconds = 4 * 3600.0
-    high_seconds: Seconds = 3600.0
-    medium_seconds: Seconds = 15 * 60.0
-    low_seconds: Seconds = 0.0
+    critical_seconds: Seconds = Field(default=4 * 3600.0, description="For priority CRITICAL.")
+    high_seconds: Seconds = Field(default=3600.0, description="For priority HIGH.")
+    medium_seconds: Seconds = Field(default=15 * 60.0, description="For priority MEDIUM.")
+    low_seconds: Seconds = Field(default=0.0, description="For priority LOW.")
     dependent_seconds: Seconds = Field(default=120.0, description="For each task that waits for it directly.")
-    dependent_cap_seconds: Seconds = 20 * 60.0
+    dependent_cap_seconds: Seconds = Field(
+        default=20 * 60.0, description="At most for all tasks that wait for it."
+    )
     deadline_seconds: Seconds = Field(default=2 * 3600.0, description="When the deadline is near.")
     deadline_within_seconds: Seconds = Field(default=15 * 60.0, description="How near that is.")
 
@@ -168,22 +216,34 @@ class Ranking(_Part):
 class Workflow(_Part):
     """One whole workflow document."""
 
-    name: Key
-    description: str = ""
+    name: Key = Field(description="Name of the workflow; tickets are opened under it.")
+    description: str = Field(default="", description="What the workflow is for, in a sentence.")
     initial_phase: Key = Field(description="Phase a new ticket is in.")
     blocked_phase: Key | None = Field(default=None, description="Phase of tickets that cannot go on.")
-    phases: tuple[Phase, ...] = Field(min_length=1)
-    columns: tuple[Column, ...] = ()
-    retry: RetryPolicy = RetryPolicy()
-    ranking: Ranking = Ranking()
-    lease_seconds: float = Field(
-        default=60.0, ge=1, description="How long a claim holds without a heartbeat."
+    phases: tuple[Phase, ...] = Field(
+        min_length=1, max_length=200, description="The stations a ticket passes through."
     )
-    timeout_seconds: Seconds | None = Field(default=None, description="For tasks that name none.")
+    columns: tuple[Column, ...] = Field(
+        default=(), description="The board, from left to right; without any there is no board."
+    )
+    retry: RetryPolicy = Field(
+        default=RetryPolicy(), description="When a failed attempt at a task is tried again."
+    )
+    ranking: Ranking = Field(
+        default=Ranking(), description="Which of the tasks that are ready is dispatched first."
+    )
+    lease_seconds: float = Field(
+        default=60.0, ge=1, le=24 * 3600, description="How long a claim holds without a heartbeat."
+    )
+    timeout_seconds: Seconds | None = Field(
+        default=None, description="Longest an attempt may run, for tasks that name none."
+    )
     discovery_types: tuple[Key, ...] = Field(
         default=(), description="Kinds of findings beside the built-in ones."
     )
-    settings: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Whatever else your own tools want to know of the workflow."
+    )
 
     def phase(self, phase_id: str) -> Phase | None:
         """The phase of that id."""
@@ -197,56 +257,3 @@ class Workflow(_Part):
         """
         content = self.model_dump(mode="json", exclude_defaults=True)
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-
-
-MAX_CHARACTERS = 1024 * 1024
-"""As much as one message may hold; a few aliases in YAML can stand for far more."""
-
-
-class _JsonConstructor(SafeConstructor):
-    """Makes of YAML what JSON can hold; a date stays the text it was written as."""
-
-    def construct_object(self, node: Any, deep: bool = False) -> Any:
-        if isinstance(node.value, str) and "\0" in node.value:
-            raise ConstructorError(problem="NUL, which Postgres cannot store", problem_mark=node.start_mark)
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, KeyError) as error:
-            problem = f"{node.value!r} is not of its type"
-            raise ConstructorError(problem=problem, problem_mark=node.start_mark) from error
-
-
-_JsonConstructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
-
-
-def yaml_object(text: str) -> Any:
-    """What YAML text holds. Raises ValueError, from ruamel's error where that knows the line."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _JsonConstructor
-    try:
-        value = yaml.load(io.StringIO(text))
-        if _characters(value, {}) > MAX_CHARACTERS:
-            raise ValueError("aliases make the document larger than a message may be")
-        return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
-    except YAMLError as error:
-        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from error
-    except (orjson.JSONEncodeError, RecursionError) as error:
-        raise ValueError(f"a value that JSON cannot hold: {error}") from error
-
-
-def _characters(value: Any, known: dict[int, int]) -> int:
-    """About how long `value` is as JSON, measured without writing it out; `known` maps id to length."""
-    if not isinstance(value, dict | list):
-        return len(str(value)) + 1
-    if id(value) not in known:
-        children = [*value, *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = 2 + sum(_characters(child, known) for child in children)
-    return known[id(value)]
-
-
-def _parsed(document: object) -> object:
-    return yaml_object(document) if isinstance(document, str) else document
-
-
-Document = Annotated[Workflow, BeforeValidator(_parsed)]
-"""A workflow as an object, or as YAML text."""

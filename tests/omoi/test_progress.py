@@ -7,6 +7,7 @@ from omoi.running import STUCK_SECONDS, Watch
 from services.phase.effects import shipped_workflows
 from shared.contracts import gate, phase, task
 from shared.contracts.messages import Event, Priority
+from shared.contracts.workflow import Workflow
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 OPENED = phase.TicketOpened(
@@ -47,8 +48,8 @@ def failed(task_id: str) -> task.TaskFailed:
 
 
 def watched(*events: Event) -> Watch:
-    shipped = [command for command in shipped_workflows() if isinstance(command, phase.LoadWorkflow)]
-    document = next(c.document for c in shipped if c.document.name == "software_development")
+    shipped = [c.document for c in shipped_workflows() if isinstance(c.document, Workflow)]
+    document = next(workflow for workflow in shipped if workflow.name == "software_development")
     watch = Watch(document, as_json=False)
     for event in events:
         watch.progress, _ = evolve(watch.progress, event)

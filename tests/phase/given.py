@@ -8,7 +8,6 @@ from services.phase.workflow import WorkflowNames
 from shared.contracts.messages import Event
 from shared.contracts.phase import (
     GateSettled,
-    LoadWorkflow,
     PhaseTransitioned,
     SettleGate,
     TicketOpened,
@@ -17,10 +16,23 @@ from shared.contracts.phase import (
     WorkflowLoaded,
 )
 from shared.contracts.workflow import Phase, TaskTemplate, Workflow
+from shared.kernel.decider import Fact
 from shared.testing.scenario import NOON, Scenario
 
 TICKET = "t1"
-PHASE = Scenario(phase.aggregates, phase.obeys).finding(WorkflowNames, lambda _: ("small", "large"))
+
+
+class Story(Scenario):
+    """Compares moves without their numbers, which `test_ticket.py` looks at by themselves."""
+
+    def decide(self) -> list[Fact]:
+        return [
+            fact.model_copy(update={"move": 0}) if isinstance(fact, PhaseTransitioned) else fact
+            for fact in super().decide()
+        ]
+
+
+PHASE = Story(phase.aggregates, phase.obeys).finding(WorkflowNames, lambda _: ("small", "large"))
 
 
 def station(phase_id: str, order: int, *to: str, **fields: Any) -> Phase:
@@ -46,7 +58,12 @@ SMALL = Workflow(
         station("HOLD", 5, "BUILD", "CHECK", "SHIP", "DONE"),
     ),
 )
-[SHIPPED] = [command.document for command in shipped_workflows() if isinstance(command, LoadWorkflow)]
+ALL_SHIPPED = {
+    command.document.name: command.document
+    for command in shipped_workflows()
+    if isinstance(command.document, Workflow)
+}
+SHIPPED = ALL_SHIPPED["software_development"]
 
 
 def changed(workflow: Workflow, phase_id: str | None = None, **fields: Any) -> Workflow:
@@ -98,6 +115,7 @@ def moved(from_phase: str, to_phase: str, visit: int = 1, **fields: Any) -> Phas
             "visit": visit,
             "actor": "ann",
             "at": NOON,
+            "terminal": to_phase.endswith("DONE"),
         }
         | fields
     )

@@ -46,8 +46,36 @@ def test_a_workflow_that_contradicts_itself_is_refused_with_every_place() -> Non
         "initial_phase",
         "phases[2].on_failure",
     ]
-    assert refused.details["problems"][1]["path"] == ("phases", 2, "on_failure")
+    assert refused.details["problems"][1]["path"] == ["phases", 2, "on_failure"]
     assert "initial_phase: There is no phase LUNCH." in refused.message
+
+
+def test_text_that_is_no_workflow_is_refused_with_line_and_key() -> None:
+    text = "name: x\ninitial_phase: A\nphases:\n  - {id: A, name: A, sequence_order: one}\nphase: []\n"
+    refused = PHASE.when(LoadWorkflow(document=text)).then_refused(InvalidWorkflow, count=2)
+    assert [(p["line"], p["key"], p["path"]) for p in refused.details["problems"]] == [
+        (4, "phases[0].sequence_order", ["phases", 0, "sequence_order"]),
+        (5, "phase", ["phase"]),
+    ]
+    assert "line 5: phase: There is no such field. Did you mean phases?" in refused.message
+
+
+def test_an_object_that_is_no_workflow_is_refused_with_its_keys_and_no_line() -> None:
+    fields = SMALL.model_dump(mode="json")
+    fields["phases"][1]["tasks"][0]["timeout_seconds"] = -1
+    fields["initial_phase"] = "TOODOO"
+    refused = PHASE.when(LoadWorkflow(document=fields)).then_refused(InvalidWorkflow)
+    problems = refused.details["problems"]
+    assert [problem["key"] for problem in problems] == ["phases[1].tasks[0].timeout_seconds", "initial_phase"]
+    assert not any("line" in problem for problem in problems)
+
+
+def test_a_document_with_very_many_problems_is_refused_within_what_an_answer_may_hold() -> None:
+    text = "name: x\ninitial_phase: A\nphases: [{id: A, name: A, sequence_order: 0, is_terminal: true}]\n"
+    text += "".join(f"field_{n}: 1\n" for n in range(1000))
+    refused = PHASE.when(LoadWorkflow(document=text)).then_refused(InvalidWorkflow, count=1000)
+    assert len(refused.details["problems"]) == 200
+    assert refused.message.endswith(" And 995 more.")
 
 
 def test_a_shipped_workflow_is_adopted_where_there_is_none() -> None:

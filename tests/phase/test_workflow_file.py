@@ -9,129 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omoi.workflow_file import WorkflowFileFlawed, dump, read
-from shared.contracts.workflow import ExpectedOutput, Workflow, yaml_object
+from shared.contracts.document import yaml_object
+from shared.contracts.workflow import ExpectedOutput, Workflow
+from tests.phase.broken import BROKEN, GOOD
 from tests.phase.given import SHIPPED, SMALL, changed
 
 Write = Callable[[str], Path]
-
-GOOD = """\
-name: errands
-initial_phase: TODO
-blocked_phase: HOLD
-phases:
-  - id: TODO
-    name: To do
-    sequence_order: 0
-    allowed_transitions: [DOING]
-  - id: DOING
-    name: Doing
-    sequence_order: 1
-    allowed_transitions:
-      - DONE
-      - HOLD
-    auto_advance: true
-    tasks:
-      - id: go
-      - id: buy
-        depends_on: [go]
-        priority: HIGH
-  - {id: DONE, name: Done, sequence_order: 2, is_terminal: true}
-  - id: HOLD
-    name: On hold
-    sequence_order: 3
-    allowed_transitions: [DOING]
-columns:
-  - {id: all, phases: [TODO, DOING, DONE, HOLD]}
-retry: {max_retries: 1}
-"""
-
-BROKEN: dict[str, tuple[str, str, int, str, str]] = {
-    "unclosed bracket": ("[DOING]\n  - id: DOING", "[DOING\n  - id: DOING", 9, "", "expected ',' or ']'"),
-    "tab as indentation": ("    name: To do", "\tname: To do", 6, "", "cannot start any token"),
-    "key given twice": (
-        "    name: To do",
-        "    name: To do\n    name: Do",
-        7,
-        "",
-        'found duplicate key "name"',
-    ),
-    "two documents": ("columns:\n", "---\ncolumns:\n", 26, "", "found another document"),
-    "control character": ("name: Doing", "name: Do\x07ing", 10, "", "special characters are not allowed"),
-    "NUL": ("name: Doing", 'name: "Do\\0ing"', 10, "", "NUL, which Postgres cannot store"),
-    "not of its type": ("max_retries: 1", "max_retries: !!int one", 28, "", "'one' is not of its type"),
-    "object that Python would build": (
-        "name: Doing",
-        "name: !!python/name:os.system",
-        10,
-        "",
-        "could not determine a constructor",
-    ),
-    "no mapping": (GOOD, "- name", 1, "", "A workflow is a mapping"),
-    "nothing at all": (GOOD, "", 1, "", "A workflow is a mapping"),
-    "field missing": ("    name: Doing\n", "", 9, "phases[1].name", "This field is required."),
-    "field missing at the top": ("name: errands\n", "", 1, "name", "This field is required."),
-    "field misspelt": ("blocked_phase:", "blocked_fase:", 3, "blocked_fase", "There is no such field."),
-    "text for a number": (
-        "sequence_order: 1",
-        "sequence_order: first",
-        11,
-        "phases[1].sequence_order",
-        "Input should be a valid integer",
-    ),
-    "priority that is none": (
-        "priority: HIGH",
-        "priority: URGENT",
-        20,
-        "phases[1].tasks[1].priority",
-        "Input should be 'LOW', 'MEDIUM', 'HIGH' or 'CRITICAL'.",
-    ),
-    "id that is no token": (
-        "- id: go\n",
-        "- id: go now\n",
-        17,
-        "phases[1].tasks[0].id",
-        "String should match",
-    ),
-    "on_failure that is no token": (
-        "    auto_advance: true",
-        "    auto_advance: true\n    on_failure: back to TODO",
-        16,
-        "phases[1].on_failure",
-        "Input should be 'stay'. Or: String should match",
-    ),
-    "too many retries": (
-        "max_retries: 1",
-        "max_retries: 900",
-        28,
-        "retry.max_retries",
-        "less than or equal to 100",
-    ),
-    "no phases": (GOOD[GOOD.index("phases:") :], "phases: []\n", 4, "phases", "at least 1 item"),
-    "way to an unknown phase": (
-        "- DONE\n",
-        "- GONE\n",
-        13,
-        "phases[1].allowed_transitions[0]",
-        "no phase GONE",
-    ),
-    "unknown initial phase": ("initial_phase: TODO", "initial_phase: X", 2, "initial_phase", "no phase X"),
-    "task waiting for an unknown one": (
-        "depends_on: [go]",
-        "depends_on: [went]",
-        19,
-        "phases[1].tasks[1].depends_on[0]",
-        "There is no task template went.",
-    ),
-    "unreachable phase": ("      - HOLD\n", "", 21, "phases[3].id", "HOLD cannot be reached from TODO."),
-    "no terminal phase": (", is_terminal: true", "", 4, "phases", "No phase is terminal"),
-    "phase in two columns": (
-        "DONE, HOLD]",
-        "DONE, HOLD, TODO]",
-        27,
-        "columns[0].phases[4]",
-        "TODO is in column all",
-    ),
-}
 
 
 @pytest.fixture
@@ -170,6 +53,36 @@ def test_every_mistake_of_a_file_is_told_in_the_order_of_its_lines(write: Write)
     assert str(refused.value).splitlines() == [str(flaw) for flaw in refused.value.flaws]
 
 
+def test_mistakes_of_every_kind_are_told_at_once(write: Write) -> None:
+    text = GOOD.replace("name: To do", "name: To do\n    name: Do")
+    text = text.replace("sequence_order: 1", "sequence_order: first").replace("[go]", "[went]")
+    text = text.replace("    auto_advance: true", "    auto_advance: true\n    phase_promt: Go.")
+    text = text.replace("- DONE", "- DON").replace("DONE, HOLD]", "DONE, HOLD, TODO]")
+    with pytest.raises(WorkflowFileFlawed) as refused:
+        read(write(text))
+    assert [(flaw.line, flaw.key) for flaw in refused.value.flaws] == [
+        (7, "phases[0].name"),
+        (12, "phases[1].sequence_order"),
+        (14, "phases[1].allowed_transitions[0]"),
+        (17, "phases[1].phase_promt"),
+        (21, "phases[1].tasks[1].depends_on[0]"),
+        (29, "columns[0].phases[4]"),
+    ]
+
+
+def test_what_cannot_be_read_makes_no_problems_elsewhere(write: Write) -> None:
+    text = GOOD.replace("- id: go\n", "- id: go now\n").replace("DONE, name: Done", "D O N E, name: Done")
+    with pytest.raises(WorkflowFileFlawed) as refused:
+        read(write(text))
+    assert [flaw.key for flaw in refused.value.flaws] == ["phases[1].tasks[0].id", "phases[2].id"]
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "marked.yaml"
+    path.write_bytes(GOOD.encode("utf-8-sig"))
+    assert read(path).name == "errands"
+
+
 def test_text_that_is_not_utf8_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "latin.yaml"
     path.write_bytes(GOOD.encode().replace(b"To do", b"T\xf6 do"))
@@ -187,13 +100,13 @@ def test_a_place_that_came_by_an_alias_is_told_with_the_line_that_names_it(write
 
 def test_aliases_cannot_make_a_document_grow_beyond_a_message() -> None:
     levels = "".join(f"b{n}: &b{n} [{', '.join([f'*b{n - 1}'] * 9)}]\n" for n in range(1, 12))
-    with pytest.raises(ValueError, match="larger than a message may be"):
+    with pytest.raises(ValueError, match="Aliases make it larger"):
         yaml_object(f"b0: &b0 [lol]\n{levels}")
 
 
 @pytest.mark.parametrize("value", ["!!set {x}", "&me [*me]", "99999999999999999999"])
 def test_what_json_cannot_hold_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match="a value that JSON cannot hold"):
+    with pytest.raises(ValueError, match=r"JSON cannot hold a set|contains it|64 bits"):
         yaml_object(f"a: {value}")
 
 

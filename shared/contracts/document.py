@@ -1,0 +1,339 @@
+"""Workflow documents as people write them: from YAML text or an object to a workflow, or to what is wrong."""
+
+import io
+import re
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args
+
+import orjson
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from shared.contracts.workflow import Workflow
+
+Place = tuple[str | int, ...]
+"""A way into a document: `("phases", 3, "on_failure")`."""
+Wrong = tuple[Place, str]
+"""What is wrong, and where."""
+LineOf = Callable[[Place], int]
+"""The line, counted from 1, in which a place begins; of what holds it, where the text has no such place."""
+
+MAX_CHARACTERS = 256 * 1024
+"""Of the text, and of what its aliases make of it: a few of them can stand for far more than they say."""
+DEPTH_MAX = 100
+STAND_IN = "stand-in-"
+"""How a name begins that is put where the document has none that can be read."""
+
+_NEEDED = "A workflow is a mapping of fields such as name and phases."
+_UNKEPT = re.compile("[\0\ud800-\udfff]")
+_PLAINER = {
+    "found character '\\t' that cannot start any token": "YAML is indented with spaces; this is a tab.",
+    "but found another document": "A file holds one workflow; `---` begins a second document here.",
+}
+_WORDS = {
+    "missing": "This field is required.",
+    "string_type": "Text is needed here, not {input}.",
+    "string_pattern_mismatch": "{input} is no name: it may have letters, digits, - and _, 1 to 64 of them.",
+    "int_type": "A whole number is needed here, not {input}.",
+    "int_parsing": "A whole number is needed here, not {input}.",
+    "int_from_float": "A whole number is needed here, not {input}.",
+    "float_type": "A number is needed here, not {input}.",
+    "float_parsing": "A number is needed here, not {input}.",
+    "finite_number": "A finite number is needed here, not {input}.",
+    "bool_type": "true or false is needed here, not {input}.",
+    "bool_parsing": "true or false is needed here, not {input}.",
+    "tuple_type": "A list is needed here, not {input}.",
+    "dict_type": "A mapping is needed here, not {input}.",
+    "model_type": "A mapping is needed here, not {input}.",
+    "enum": "This is {expected}, not {input}.",
+    "literal_error": "This is {expected}, not {input}.",
+    "greater_than_equal": "At least {ge:g} is needed here, not {input}.",
+    "less_than_equal": "At most {le:g} is allowed here, not {input}.",
+    "string_too_short": "Text is needed here.",
+    "string_too_long": "At most {max_length} characters are allowed here.",
+    "too_short": "At least one is needed here.",
+    "value_error": "{error}.",
+    "too_long": "At most {max_length} are allowed here, not {actual_length}.",
+}
+
+
+class _JsonConstructor(SafeConstructor):
+    """Makes of YAML what JSON can hold; a date stays the text it was written as."""
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError) as error:
+            problem = f"{node.value!r} is not of its type"
+            raise ConstructorError(problem=problem, problem_mark=node.start_mark) from error
+
+
+_JsonConstructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
+def parsed(text: str) -> tuple[Any, LineOf, list[Wrong]]:
+    """What YAML text holds as JSON, where it holds it, and what is wrong with it as YAML.
+
+    Text that cannot be read holds None; of a key given twice the first value counts.
+    """
+    if len(text) > MAX_CHARACTERS:
+        return _unread(1, f"The text has {len(text)} characters; at most {MAX_CHARACTERS} are read.")
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _JsonConstructor
+    yaml.allow_duplicate_keys = True
+    try:
+        root = yaml.compose(io.StringIO(text))
+        if root is None:
+            return _unread(1, f"The document is empty. {_NEEDED}")
+        twice = list(_given_twice(root))
+        value = yaml.constructor.construct_document(root)
+    except YAMLError as error:
+        return _unread(*_complaint(text, error))
+    except RecursionError:
+        return _unread(1, f"It is nested deeper than {DEPTH_MAX} levels.")
+    value, unkept = _as_json(value)
+
+    def line_of(place: Place) -> int:
+        repeated = next((line for line, path, _ in twice if path == place), None)
+        return repeated or _line_of(root, place)
+
+    return value, line_of, [*((path, said) for _, path, said in twice), *unkept]
+
+
+def yaml_object(text: str) -> Any:
+    """What YAML text holds. Raises ValueError with everything that is wrong with it as YAML."""
+    value, line_of, wrong = parsed(text)
+    if wrong:
+        raise ValueError(" ".join(f"line {line_of(path)}: {said}" for path, said in wrong))
+    return value
+
+
+def shaped(fields: Any) -> tuple[Workflow | None, list[Wrong]]:
+    """The workflow that an object describes, and what is wrong with the object's shape.
+
+    Where something is wrong, the workflow has stand-ins in those places, so that its other places can be
+    judged too; there is none where the phases themselves cannot be made out.
+    """
+    if not isinstance(fields, dict):
+        return None, [((), _NEEDED)]
+    try:
+        return Workflow.model_validate(fields), []
+    except ValidationError as error:
+        return _mended(fields), _in_words(fields, error)
+
+
+def closest(name: str, known: Sequence[str]) -> str:
+    """The known name that is spelt most like `name`; `name` itself where none is near."""
+    return name if name in known else next(iter(get_close_matches(name, known, 1)), name)
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """` Did you mean on_failure?`, or nothing."""
+    found = get_close_matches(name, list(known), 1)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def _unread(line: int, said: str) -> tuple[Any, LineOf, list[Wrong]]:
+    return None, lambda _: line, [((), said)]
+
+
+def _complaint(text: str, error: YAMLError) -> tuple[int, str]:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = " ".join(str(getattr(error, "problem", None) or getattr(error, "context", "")).split())
+    if problem == "found unexpected end of stream" and (begin := getattr(error, "context_mark", None)):
+        return begin.line + 1, "The quotation that begins here is never closed."
+    if mark is None:
+        position = getattr(error, "position", 0)
+        character = f"U+{ord(text[position]):04X}" if position < len(text) else "this character"
+        return text.count("\n", 0, position) + 1, f"YAML allows no character {character}."
+    return mark.line + 1, _PLAINER.get(problem) or f"This is not YAML: {problem}."
+
+
+def _given_twice(root: Node) -> Iterator[tuple[int, Place, str]]:
+    """Line, place and words for each key that a mapping has already."""
+    seen, open_ = {id(root)}, [(root, Place())]
+    while open_:
+        node, path = open_.pop()
+        keys = set[Hashable]()
+        for key, child in _pairs(node):
+            place = (*path, key)
+            if isinstance(node, MappingNode) and key != "<<" and key in keys:
+                yield _key_line(node, key), place, f"{key} is given twice; one of the two would be lost."
+            keys.add(key)
+            if id(child) not in seen:
+                seen.add(id(child))
+                open_.append((child, place))
+
+
+def _key_line(node: MappingNode, name: str | int) -> int:
+    """The line of the second key of that name."""
+    lines = [key.start_mark.line + 1 for key, _ in node.value if key.value == name]
+    return int(lines[1])
+
+
+def _pairs(node: Node) -> Iterator[tuple[str | int, Node]]:
+    if isinstance(node, MappingNode):
+        yield from ((key.value if isinstance(key, ScalarNode) else "?", value) for key, value in node.value)
+    elif isinstance(node, SequenceNode):
+        yield from enumerate(node.value)
+
+
+def _line_of(root: Node, place: Place) -> int:
+    node, line = root, root.start_mark.line
+    for part in place:
+        if isinstance(node, MappingNode):
+            found = {key.value: (child, key) for key, child in node.value if isinstance(key, ScalarNode)}
+        elif isinstance(node, SequenceNode):
+            found = {index: (child, child) for index, child in enumerate(node.value)}
+        else:
+            break
+        if part not in found:
+            break
+        node, begin = found[part]
+        line = begin.start_mark.line
+    return int(line) + 1
+
+
+def _as_json(value: Any) -> tuple[Any, list[Wrong]]:
+    """The value as JSON gives it back, or None and what JSON cannot hold."""
+    try:
+        if _characters(value, {}) > MAX_CHARACTERS:
+            return None, [((), f"Aliases make it larger than the {MAX_CHARACTERS} characters that are read.")]
+    except RecursionError:
+        return None, [((), "An alias stands for something that contains it.")]
+    if unkept := list(_unkept(value, ())):
+        return None, unkept
+    try:
+        return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)), []
+    except orjson.JSONEncodeError as error:
+        return None, [((), f"A key that JSON cannot hold: {error}.")]
+
+
+def _characters(value: Any, known: dict[int, int]) -> int:
+    """About how long `value` is as JSON, measured without writing it out; `known` maps id to length."""
+    if not isinstance(value, dict | list):
+        return len(str(value)) + 1
+    if id(value) not in known:
+        children = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 2 + sum(_characters(child, known) for child in children)
+    return known[id(value)]
+
+
+def _unkept(value: Any, path: Place) -> Iterator[Wrong]:
+    """Values that cannot be stored or sent."""
+    if len(path) > DEPTH_MAX:
+        yield path[:3], f"It is nested deeper than {DEPTH_MAX} levels."
+    elif isinstance(value, dict):
+        for key, child in value.items():
+            yield from _unkept(child, (*path, str(key)))
+            if said := _unkept_leaf(str(key)):
+                yield path, f"Of a key: {said}"
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _unkept(child, (*path, index))
+    elif said := _unkept_leaf(value):
+        yield path, said
+
+
+def _unkept_leaf(value: Any) -> str | None:
+    if isinstance(value, str):
+        found = _UNKEPT.search(value)
+        return f"The character U+{ord(found[0]):04X} cannot be stored." if found else None
+    if isinstance(value, int | float):
+        return None if -(2**63) <= value < 2**63 else f"{value} is no number that 64 bits can hold."
+    return None if value is None else f"JSON cannot hold a {type(value).__name__}."
+
+
+def _in_words(fields: Mapping[str, Any], error: ValidationError) -> list[Wrong]:
+    """One sentence a place: where a field may be of two kinds, what each of them asks for."""
+    said: dict[Place, list[str]] = {}
+    for wrong in _errors(error):
+        said.setdefault(_place(fields, wrong), []).append(_sentence(wrong))
+    return [(place, " Or: ".join(dict.fromkeys(words))) for place, words in said.items()]
+
+
+def _errors(error: ValidationError) -> list[Mapping[str, Any]]:
+    """The errors, without a list being too short of which only the entries are wrong."""
+    found = error.errors(include_url=False)
+    return [dict(wrong) for wrong in found if wrong["type"] != "too_short" or not wrong["input"]]
+
+
+def _sentence(wrong: Mapping[str, Any]) -> str:
+    if wrong["type"] == "extra_forbidden":
+        *path, name = wrong["loc"]
+        model = _model_at(path)
+        hint = near(str(name), model.model_fields if model else ()) or " Check its spelling."
+        return f"There is no such field.{hint}"
+    words = _WORDS.get(wrong["type"])
+    return words.format(input=_short(wrong["input"]), **wrong.get("ctx", {})) if words else f"{wrong['msg']}."
+
+
+def _short(value: Any) -> str:
+    text = orjson.dumps(value, default=str).decode()
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _place(fields: Any, wrong: Mapping[str, Any]) -> Place:
+    """As much of an error's way as the document has; the validator adds the kinds of a field at its end."""
+    if wrong["type"] == "missing":
+        return tuple(wrong["loc"])
+    place: Place = ()
+    for part in wrong["loc"]:
+        inside = (isinstance(fields, dict) and part in fields) or (
+            isinstance(fields, list) and isinstance(part, int) and part < len(fields)
+        )
+        if not inside:
+            break
+        fields, place = fields[part], (*place, part)
+    return place
+
+
+def _model_at(path: Sequence[str | int]) -> type[BaseModel] | None:
+    """The contract of what stands at a place; None for a plain value."""
+    model: type[BaseModel] | None = Workflow
+    for part in path:
+        if isinstance(part, str):
+            field = model.model_fields.get(part) if model else None
+            model = next(_models(field.annotation), None) if field else None
+    return model
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _mended(fields: Mapping[str, Any]) -> Workflow | None:
+    """The workflow with stand-ins where the document is wrong; each round mends what the last one bared."""
+    mended = orjson.loads(orjson.dumps(fields))
+    for turn in range(5):
+        try:
+            return Workflow.model_validate(mended)
+        except ValidationError as error:
+            for n, wrong in enumerate(_errors(error)):
+                place = _place(mended, wrong)
+                if place in ((), ("phases",)):
+                    return None
+                _mend(mended, place, f"{turn}-{n}")
+    return None
+
+
+def _mend(fields: Any, place: Place, mark: str) -> None:
+    last: Any
+    *way, last = place
+    for part in way:
+        fields = fields[part]
+    if isinstance(fields, list):
+        fields[last] = {} if _model_at(place) else f"{STAND_IN}{mark}"
+    elif last in fields:
+        del fields[last]
+    elif last == "sequence_order":
+        fields[last] = -1 - sum(map(ord, mark))
+    else:
+        fields[last] = [f"{STAND_IN}{mark}"] if last == "phases" else f"{STAND_IN}{mark}"
