@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
 
@@ -47,6 +47,8 @@ class ReadyCandidates(Lookup[tuple[str, ...]]):
     capabilities: tuple[str, ...] | None
     phases: tuple[str, ...] | None
     limit: int
+    tickets: tuple[str, ...] | None = None
+    task_types: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,33 @@ def claim_task(command: ClaimTask, past: Past, context: Context) -> Facts:
 
 
 def _offered(decision: Decision, command: ClaimTask) -> Iterator[Task]:
-    capabilities = None if command.capabilities is None else normalised(command.capabilities)
-    phases = None if command.phases is None else tuple(sorted(set(command.phases)))
-    for task_id in _candidates(decision, capabilities, phases):
+    wanted = ReadyCandidates(
+        None if command.capabilities is None else normalised(command.capabilities),
+        _each_once(command.phases),
+        FIRST_PAGE,
+        _each_once(command.tickets),
+        _each_once(command.task_types),
+    )
+    for task_id in _candidates(decision, wanted):
         task = decision.of(Task, task_id)
         if task.status != "ready":  # taken by a claim just before, as are most; nobody asks why
             continue
-        suits = _can(capabilities, task) and (phases is None or task.phase_id in phases)
-        if suits and not reasons(task, decision.of(Ticket, task.ticket_id)):
+        if _suits(wanted, task) and not reasons(task, decision.of(Ticket, task.ticket_id)):
             yield task
 
 
-def _can(capabilities: tuple[str, ...] | None, task: Task) -> bool:
-    return capabilities is None or set(task.required_capabilities) <= set(capabilities)
+def _each_once(ids: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if ids is None else tuple(sorted(set(ids)))
+
+
+def _suits(wanted: ReadyCandidates, task: Task) -> bool:
+    able = wanted.capabilities is None or set(task.required_capabilities) <= set(wanted.capabilities)
+    return (
+        able
+        and (wanted.phases is None or task.phase_id in wanted.phases)
+        and (wanted.tickets is None or task.ticket_id in wanted.tickets)
+        and (wanted.task_types is None or task.task_type in wanted.task_types)
+    )
 
 
 def _fitting_one_message(tasks: Iterator[Task]) -> Iterator[Task]:
@@ -95,20 +111,17 @@ def _fitting_one_message(tasks: Iterator[Task]) -> Iterator[Task]:
         yield task
 
 
-def _candidates(
-    decision: Decision, capabilities: tuple[str, ...] | None, phases: tuple[str, ...] | None
-) -> Iterator[str]:
+def _candidates(decision: Decision, wanted: ReadyCandidates) -> Iterator[str]:
     seen: dict[str, None] = {}
-    limit = FIRST_PAGE
     while True:
-        found = decision.find(ReadyCandidates(capabilities, phases, limit))
+        found = decision.find(wanted)
         for task_id in found:
             if task_id not in seen:
                 seen[task_id] = None
                 yield task_id
-        if len(found) < limit:
+        if len(found) < wanted.limit:
             return
-        limit *= PAGE_GROWTH
+        wanted = replace(wanted, limit=wanted.limit * PAGE_GROWTH)
 
 
 def _hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
@@ -205,6 +218,7 @@ def _end_claim(decision: Decision, task: Task, reason: str) -> None:
             attempt=task.attempt,
             reason=reason,
             at=decision.at,
+            task_type=task.task_type,
         ),
         *timer.of_attempt(task),
     )

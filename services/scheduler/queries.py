@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, BindParameter, Select, Text, cast, func, literal, select, true
+from sqlalchemy import CTE, BindParameter, ColumnElement, Select, Text, cast, func, literal, select, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.scheduler.attempt import attempts
@@ -27,8 +27,9 @@ _STANDING = [columns[name] for name in ("status", "ended", "held", "priority", "
 
 
 async def ready_candidates(lookup: ReadyCandidates, reading: Reading) -> tuple[str, ...]:
-    """The first tasks of each lane that the agent can serve, merged."""
-    return _ids(await reading.rows(first_in_rank(lookup)))
+    """The first tasks of each lane that the agent can serve, merged; of a few tickets, those of each."""
+    first = first_in_rank(lookup) if lookup.tickets is None else _of_tickets(lookup, lookup.tickets)
+    return _ids(await reading.rows(first))
 
 
 async def claims_of(lookup: ClaimsOf, reading: Reading) -> tuple[str, ...]:
@@ -65,17 +66,33 @@ def first_in_rank(lookup: ReadyCandidates) -> Select[Any]:
     return found.order_by(of_lane.c.rank, of_lane.c.task_id).limit(_written(lookup.limit))
 
 
+def _of_tickets(lookup: ReadyCandidates, tickets: Sequence[str]) -> Select[Any]:
+    """A ticket has few open tasks, so the index of tickets serves them, each looked at."""
+    ready = (columns.ticket_id.in_(tickets), columns.ended.is_(False), columns.lane.is_not(None))
+    found = select(columns.task_id).where(*ready, *_served(columns.lane, lookup))
+    return found.order_by(columns.rank, columns.task_id).limit(_written(lookup.limit))
+
+
+def _served(lane: ColumnElement[str], lookup: ReadyCandidates) -> list[ColumnElement[bool]]:
+    """What a lane must be for the agent to serve it."""
+    parts, served = cast(lane, JSONB), list[ColumnElement[bool]]()
+    if lookup.capabilities is not None:
+        required = parts.op("-")(_written(0)).op("-")(_written(0))
+        able = literal(json.dumps(lookup.capabilities), Text)
+        served.append(required.op("<@")(cast(able, JSONB)))
+    if lookup.phases is not None:
+        served.append(parts[0].astext.in_(lookup.phases))
+    if lookup.task_types is not None:
+        served.append(parts[1].astext.in_(lookup.task_types))
+    return served
+
+
 def _heads(lookup: ReadyCandidates) -> CTE:
     """The lanes that the agent can serve, by their first tasks."""
     lanes = _lanes()
-    parts = cast(lanes.c.lane, JSONB)
     in_rank = [lanes.c.rank, lanes.c.task_id]
     heads = select(lanes.c.lane, func.row_number().over(order_by=in_rank).label("place"))
-    if lookup.capabilities is not None:
-        required, able = parts.op("-")(_written(0)), literal(json.dumps(lookup.capabilities), Text)
-        heads = heads.where(required.op("<@")(cast(able, JSONB)))
-    if lookup.phases is not None:
-        heads = heads.where(parts[0].astext.in_(lookup.phases))
+    heads = heads.where(*_served(lanes.c.lane, lookup))
     return heads.order_by(*in_rank).limit(_written(lookup.limit)).cte("heads")
 
 
@@ -165,4 +182,4 @@ async def _task(task_id: str, reading: Reading) -> Task:
 
 async def _lease_end(task: Task, reading: Reading) -> datetime | None:
     key = f"lease-{task.task_id}"
-    return next((timer["due_at"] for timer in await reading.timers(key) if timer["key"] == key), None)
+    return next((timer["due_at"] for timer in await reading.timers([key])), None)

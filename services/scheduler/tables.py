@@ -34,7 +34,7 @@ task_index = Table(
     Column("status", Text, nullable=False),
     Column("ended", Boolean, nullable=False),
     Column("held", Boolean, nullable=False),
-    # Phase and required capabilities as one text; only tasks that may be claimed are in a lane.
+    # Phase, type and required capabilities as one text; only tasks that may be claimed are in a lane.
     Column("lane", Text(collation="C")),
     Column("rank", Double),
     Column("ready_at", DateTime(timezone=True)),
@@ -56,8 +56,8 @@ Index("task_index_by_ticket", columns.ticket_id, columns.ended, columns.task_id)
 
 
 def lane_of(task: Task) -> str:
-    """Which agents a task is for: `["PHASE_TESTING","python","testing"]`."""
-    return json.dumps([task.phase_id, *task.required_capabilities], separators=(",", ":"))
+    """Which agents a task is for: `["PHASE_TESTING","run_tests","python","testing"]`."""
+    return json.dumps([task.phase_id, task.task_type, *task.required_capabilities], separators=(",", ":"))
 
 
 def row(task: Task) -> Mapping[str, Any]:

@@ -117,6 +117,12 @@ class ClaimTask(Command):
         default=None, max_length=64, description="What the agent can do; absent means anything."
     )
     phases: tuple[Key, ...] | None = Field(default=None, description="Only tasks of these phases.")
+    tickets: tuple[Key, ...] | None = Field(
+        default=None, max_length=100, description="Only tasks of these tickets."
+    )
+    task_types: tuple[Key, ...] | None = Field(
+        default=None, max_length=100, description="Only tasks of these types."
+    )
     max_tasks: int = Field(default=1, ge=1, le=100, description="How many tasks to take at most.")
     wait_seconds: float = Field(
         default=0, ge=0, le=60, description="How long to wait for a task to become ready."
@@ -478,6 +484,9 @@ class TaskFailed(Event):
     attempt: int
     error: str
     failed_at: Moment
+    claim_epoch: int | None = Field(
+        default=None, description="The claim that this ended; absent when none was held any more."
+    )
 
 
 class TaskRetryScheduled(Event):
@@ -490,6 +499,11 @@ class TaskRetryScheduled(Event):
     error: str
     not_before: Moment
     failed_at: Moment
+    task_type: Key | None = None
+    agent_id: Key | None = Field(default=None, description="Whose attempt it was.")
+    claim_epoch: int | None = Field(
+        default=None, description="The claim that this ended; absent when it had timed out already."
+    )
 
 
 class TaskTimedOut(Event):
@@ -502,6 +516,7 @@ class TaskTimedOut(Event):
     attempt: int
     timeout_seconds: float
     at: Moment
+    task_type: Key | None = None
 
 
 class TaskLeaseExpired(Event):
@@ -515,6 +530,7 @@ class TaskLeaseExpired(Event):
     attempt: int
     reason: str
     at: Moment
+    task_type: Key | None = None
 
 
 class TaskCancelled(Event):

@@ -23,7 +23,7 @@ from shared.contracts.task import (
 )
 from shared.kernel.decider import CancelTimer, Timer, Waiting
 from shared.testing.scenario import NOON, Scenario
-from tests.scheduler.workshop import WORKFLOW, Workshop
+from tests.scheduler.workshop import WORKFLOW, Workshop, plain_ticket
 
 LEASE = timedelta(seconds=60)
 
@@ -115,7 +115,27 @@ def test_an_agent_gets_only_tasks_of_the_phases_it_asks_for() -> None:
     assert len(shop.claim(phases=("CHECK", "BACKLOG"))) == 1
 
 
-@pytest.mark.parametrize("wish", [{"capabilities": ("saw",)}, {"phases": ("CHECK",)}])
+def test_an_agent_gets_only_tasks_of_the_tickets_and_types_it_asks_for() -> None:
+    shop = Workshop()
+    shop.do(plain_ticket("T-2"))
+    shop.create("a")
+    shop.create("b", ticket_id="T-2", task_type="errand")
+    assert shop.claim(tickets=("T-3",)) == ()
+    assert shop.claim(tickets=("T-2",), task_types=("chore",)) == ()
+    assert [task.task_id for task in shop.claim(tickets=("T-2", "T-3"))] == ["b"]
+    assert shop.claim(task_types=("errand",)) == ()
+    assert [task.task_id for task in shop.claim(task_types=("chore",))] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"capabilities": ("saw",)},
+        {"phases": ("CHECK",)},
+        {"tickets": ("T-2",)},
+        {"task_types": ("errand",)},
+    ],
+)
 def test_a_candidate_that_does_not_fit_is_not_handed_out_though_the_index_offers_it(
     wish: dict[str, object],
 ) -> None:

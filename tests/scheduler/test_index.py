@@ -53,6 +53,8 @@ async def test_no_lookup_of_a_rule_scans_the_index(shop: Shop) -> None:
     await shop.world.fetch("ANALYZE scheduler.task_index")
     for lookup in (
         ReadyCandidates(("a", "b"), ("BUILD",), 16),
+        ReadyCandidates(None, None, 16, task_types=("chore",)),
+        ReadyCandidates(("a", "b"), ("BUILD",), 16, tickets=("T-1", "T-2")),
         ClaimsOf("bob"),
         OpenTasksOf("T-1", "5", 200),
     ):
@@ -68,7 +70,9 @@ async def test_candidates_are_exactly_the_first_of_all_that_fit_however_the_lane
     tasks = [
         Task(
             task_id=f"task-{number:03}",
+            ticket_id=chance.choice(["T-1", "T-2", "T-3"]),
             phase_id=chance.choice(["BUILD", "CHECK"]),
+            task_type=chance.choice(["a", "chore"]),
             required_capabilities=normalised(chance.sample("abcd", chance.randint(0, 3))),
             status="ready",
             rank=float(chance.randint(0, 60)),
@@ -76,17 +80,24 @@ async def test_candidates_are_exactly_the_first_of_all_that_fit_however_the_lane
         for number in range(400)
     ]
     await fill(shop, tasks)
-    for capabilities, phases, limit in product(
-        [None, (), ("a", "b"), tuple("abcd")], [None, ("CHECK",)], [1, 7, 60, 999]
+    everything: tuple[None, None] = (None, None)
+    for capabilities, phases, limit, (tickets, task_types) in product(
+        [None, (), ("a", "b"), tuple("abcd")],
+        [None, ("CHECK",)],
+        [1, 7, 60, 999],
+        [everything, (("T-1", "T-3"), None), (None, ("chore",)), (("T-2",), ("a",))],
     ):
         fitting = [
             (task.rank, task.task_id)
             for task in tasks
             if (capabilities is None or set(task.required_capabilities) <= set(capabilities))
             and (phases is None or task.phase_id in phases)
+            and (tickets is None or task.ticket_id in tickets)
+            and (task_types is None or task.task_type in task_types)
         ]
         first = tuple(task_id for _, task_id in sorted(fitting)[:limit])
-        assert await shop.find(ReadyCandidates(capabilities, phases, limit)) == first
+        lookup = ReadyCandidates(capabilities, phases, limit, tickets, task_types)
+        assert await shop.find(lookup) == first
 
 
 async def test_an_empty_index_has_no_candidates(shop: Shop) -> None:

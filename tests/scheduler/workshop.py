@@ -1,7 +1,7 @@
 """The scheduler's rules in memory: facts are kept, the index follows them, and timers fire as time passes."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -205,13 +205,14 @@ class Workshop:
         return tuple(task_id for task_id in open_ if task_id > lookup.after)[: lookup.limit]
 
     def _candidates(self, lookup: ReadyCandidates) -> tuple[str, ...]:
-        fitting = [r for r in self._rows() if r["lane"] and _fits(json.loads(r["lane"]), lookup)]
+        fitting = [r for r in self._rows() if r["lane"] and _fits(r, lookup)]
         return tuple(r["task_id"] for r in sorted(fitting, key=lambda r: (r["rank"], r["task_id"])))[
             : lookup.limit
         ]
 
 
-def _fits(lane: Sequence[str], lookup: ReadyCandidates) -> bool:
-    phase, *required = lane
+def _fits(row: Mapping[str, Any], lookup: ReadyCandidates) -> bool:
+    phase, task_type, *required = json.loads(row["lane"])
     able = lookup.capabilities is None or set(required) <= set(lookup.capabilities)
-    return able and (lookup.phases is None or phase in lookup.phases)
+    wishes = [(lookup.phases, phase), (lookup.task_types, task_type), (lookup.tickets, row["ticket_id"])]
+    return able and all(wish is None or found in wish for wish, found in wishes)
