@@ -264,6 +264,7 @@ class ContextUpdated(Event):
     source: Literal["structured", "model"] = Field(
         default="structured", description="Who wrote the prose on this visit."
     )
+    requested: bool = Field(default=False, description="Whether `update_context` asked for it.")
 
 
 class ContextSummarised(Event):

@@ -1,0 +1,1 @@
+"""What later phases of a ticket know of earlier ones."""
