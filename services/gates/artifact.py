@@ -62,6 +62,8 @@ class Evidence:
     summary: str
     findings: tuple[Finding, ...]
     unreadable: str | None
+    sha256: str | None = None
+    collected_by: str = ""
 
     @property
     def place(self) -> tuple[str, str | None]:
@@ -81,6 +83,8 @@ def evidence_of(event: GateArtifactSubmitted) -> Evidence:
         event.summary,
         event.findings,
         event.unreadable,
+        event.sha256,
+        event.collected_by,
     )
 
 

@@ -1,48 +1,29 @@
-"""The gate of one visit: it collects the evidence and says whether the ticket may leave the phase."""
+"""The gate of one visit: the evidence it has, what it has asked for, and its last verdict."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from typing import Any, Literal
+from typing import Literal
 
-from services.gates.artifact import (
-    Evidence,
-    Submission,
-    evidence_of,
-    fault_of_content,
-    read_artifacts,
-    sha256_of,
-    with_evidence,
-)
-from services.gates.criteria import findings_of, summary_of
-from services.gates.output import outputs_of, reasons_against
-from services.gates.task import Standing, failures, not_completed, standing_after
-from services.gates.ticket import Ticket, Visit, visit_asked_for, visit_of
+from services.gates.artifact import Evidence, evidence_of, with_evidence
+from services.gates.request import Approval, Review, approval_of, review_of
+from services.gates.task import Standing
 from shared.contracts.gate import (
-    ArtifactRef,
-    CollectTask,
-    ExpectTasks,
+    GateApprovalExpired,
+    GateApprovalRequested,
+    GateApproved,
     GateArtifactSubmitted,
     GateFailed,
     GatePassed,
+    GateRejected,
     GateReopened,
-    GateStatus,
+    GateRequestWithdrawn,
+    GateReviewDelayed,
+    GateReviewRequested,
+    GateReviewSubmitted,
     GateTaskNoted,
     GateTasksExpected,
-    SubmitArtifact,
-    ValidateGate,
-    Verdict,
 )
-from shared.contracts.messages import Authority
-from shared.contracts.workflow import Phase
-from shared.kernel.decider import Aggregate, Context, Fact, Facts, Past, Refused
-
-MAX_REASONS = 50
-"""More than anybody reads; they travel with every task that is made to remove them."""
-
-
-class ArtifactUnreadable(Refused):
-    """The content cannot be kept."""
+from shared.kernel.decider import Aggregate
 
 
 @dataclass(frozen=True)
@@ -57,65 +38,39 @@ class Gate:
     blocking_reasons: tuple[str, ...] = ()
     changed: bool = False
     """Whether there is evidence that the last verdict did not see."""
+    evidence: int = 0
+    """Grows with everything that a reviewer or an approver would have to look at again."""
+    workers: tuple[str, ...] = ()
+    """Agents that worked on the visit's tasks."""
+    submitters: tuple[str, ...] = ()
+    """Who handed in an artifact by hand."""
+    review: Review | None = None
+    rounds: int = 0
+    """Reviews that came to a verdict."""
+    approval: Approval | None = None
+
+    @property
+    def open_request(self) -> Review | Approval | None:
+        """What is asked for now; there is never more than one."""
+        return next((one for one in (self.review, self.approval) if one and one.status == "open"), None)
 
 
-GateEvent = GateTasksExpected | GateTaskNoted | GateArtifactSubmitted | GatePassed | GateFailed | GateReopened
-
-
-def expect_tasks(command: ExpectTasks, past: Past, context: Context) -> Facts:
-    """A visit for which no task was made is judged at once."""
-    visit = visit_of(past, command.ticket_id, command.phase_id, command.visit)
-    if past.of(Gate, visit.gate_id).generated is not None:
-        return []
-    expected = GateTasksExpected(**visit.fields(), generated=command.generated)
-    return _with_verdict([expected], visit, past, context)
-
-
-def collect_task(command: CollectTask, past: Past, context: Context) -> Facts:
-    """The gate judges when the last task of the visit has ended, and when one has failed for good."""
-    visit = visit_of(past, command.ticket_id, command.phase_id, command.visit)
-    known = past.of(Gate, visit.gate_id).tasks.get(command.task_id)
-    standing = standing_after(known, command)
-    if standing == known:
-        return []
-    noted = _noted(visit, command.task_id, standing)
-    return _with_verdict([noted, *_collected(visit, command, context)], visit, past, context)
-
-
-def submit_artifact(command: SubmitArtifact, past: Past, context: Context) -> Facts:
-    """By hand: a claim, which waits for the next validation."""
-    visit = visit_asked_for(past, command.ticket_id, command.phase_id)
-    ref = ArtifactRef(
-        artifact_id=command.artifact_id or context.new_id("artifact_id"),
-        ticket_id=visit.ticket_id,
-        phase_id=visit.phase.id,
-        visit=visit.number,
-    )
-    gate = past.of(Gate, visit.gate_id)
-    if ref.artifact_id in {*gate.superseded, *(evidence.artifact_id for evidence in gate.counting)}:
-        return [ref]
-    if fault := fault_of_content(command.content):
-        raise ArtifactUnreadable(f"{command.artifact_type} cannot be taken: {fault}.")
-    handed_in = Submission(
-        command.artifact_type,
-        command.artifact_path or None,
-        command.content,
-        command.sha256 or sha256_of(command.content),
-    )
-    told = {"artifact_id": ref.artifact_id, "collected_by": context.actor, "submitted_at": context.at}
-    return [_submitted(visit, handed_in, **told), ref]
-
-
-def validate_gate(command: ValidateGate, past: Past, context: Context) -> Facts:
-    """Judge now, unless tasks are open; the same verdict on the same evidence is no new fact."""
-    visit = visit_asked_for(past, command.ticket_id, command.phase_id)
-    if not visit.phase.gated:
-        return [_answer(visit, "not_configured")]
-    gate = past.of(Gate, visit.gate_id)
-    if tasks_demanded(visit.phase) and not is_ripe(gate, visit.phase):
-        return [_answer(visit, "pending", waits_for(gate))]
-    reasons = blocking_reasons(gate, visit.phase)
-    return [*_judged(visit, gate, context), _answer(visit, "failed" if reasons else "passed", reasons)]
+GateEvent = (
+    GateTasksExpected
+    | GateTaskNoted
+    | GateArtifactSubmitted
+    | GatePassed
+    | GateFailed
+    | GateReopened
+    | GateReviewRequested
+    | GateReviewSubmitted
+    | GateReviewDelayed
+    | GateApprovalRequested
+    | GateApproved
+    | GateRejected
+    | GateApprovalExpired
+    | GateRequestWithdrawn
+)
 
 
 def evolve(gate: Gate, event: GateEvent) -> Gate:
@@ -124,119 +79,101 @@ def evolve(gate: Gate, event: GateEvent) -> Gate:
         case GateTasksExpected():
             return replace(gate, generated=event.generated)
         case GateTaskNoted():
-            standing = Standing(event.task_type, event.templated, event.status, event.since, event.error)
-            return replace(gate, tasks={**gate.tasks, event.task_id: standing})
+            return _with_task(gate, event)
         case GateArtifactSubmitted():
-            return _with_artifact(gate, evidence_of(event))
+            return _with_artifact(gate, event)
         case GatePassed():
-            return replace(gate, verdict="passed", blocking_reasons=(), changed=False)
+            return _judged(gate, "passed", ())
         case GateFailed():
-            return replace(gate, verdict="failed", blocking_reasons=event.blocking_reasons, changed=False)
+            return _judged(gate, "failed", event.blocking_reasons)
         case GateReopened():
             return replace(gate, verdict=None, blocking_reasons=())
+        case GateReviewRequested():
+            return _asking(replace(gate, review=review_of(event, gate.evidence)))
+        case GateApprovalRequested():
+            return _asking(replace(gate, approval=approval_of(event, gate.evidence)))
+        case GateRequestWithdrawn():
+            return _withdrawn(gate, event)
+        case GateReviewSubmitted() | GateReviewDelayed():
+            return _with_review(gate, event)
+        case GateApproved() | GateRejected() | GateApprovalExpired():
+            return _with_approval(gate, event)
 
 
-GATE = Aggregate(Gate, evolve, key="gate_id")
+def _judged(gate: Gate, verdict: Literal["passed", "failed"], reasons: tuple[str, ...]) -> Gate:
+    approval = gate.approval
+    if verdict == "passed" and approval and approval.status == "open":
+        approval = replace(approval, status="approved")
+    return replace(gate, verdict=verdict, blocking_reasons=reasons, changed=False, approval=approval)
 
 
-def tasks_demanded(phase: Phase) -> bool:
-    """Whether the phase cannot be left before every task of the visit is completed."""
-    return phase.gate is None or phase.gate.all_tasks_completed
+def _asking(gate: Gate) -> Gate:
+    return replace(gate, verdict=None, blocking_reasons=(), changed=False)
 
 
-def waits_for(gate: Gate) -> tuple[str, ...]:
-    """The tasks without which the visit is not judged by itself."""
-    return not_completed(gate.tasks, gate.generated)
+def _withdrawn(gate: Gate, event: GateRequestWithdrawn) -> Gate:
+    return replace(gate, review=None) if event.kind == "review" else replace(gate, approval=None)
 
 
-def is_ripe(gate: Gate, phase: Phase) -> bool:
-    """Whether nothing is waited for: the ticket has come, and all tasks have ended or one has failed."""
-    failed = any(standing.status == "failed" for standing in gate.tasks.values())
-    return gate.generated is not None and (not waits_for(gate) or (failed and tasks_demanded(phase)))
+def _with_review(gate: Gate, event: GateReviewSubmitted | GateReviewDelayed) -> Gate:
+    assert gate.review
+    if isinstance(event, GateReviewDelayed):
+        delays = gate.review.delays + 1
+        later = replace(gate.review, problem=event.problem, delays=delays, not_before=event.not_before)
+        return replace(gate, review=later)
+    settled = replace(
+        gate.review,
+        status="passed" if event.passed else "failed",
+        reviewed_by=event.reviewed_by,
+        feedback=event.feedback,
+    )
+    return replace(gate, review=settled, rounds=gate.rounds + 1)
 
 
-def blocking_reasons(gate: Gate, phase: Phase) -> tuple[str, ...]:
-    """Why the visit may not be left; nothing when it may."""
-    tasks = (*failures(gate.tasks), *waits_for(gate)) if tasks_demanded(phase) else ()
-    unreadable = tuple(evidence.unreadable for evidence in gate.counting if evidence.unreadable)
-    lacking = (reason for output in outputs_of(phase) for reason in reasons_against(output, gate.counting))
-    reasons = tuple(dict.fromkeys((*tasks, *unreadable, *lacking)))
-    more = len(reasons) - MAX_REASONS
-    return (*reasons[:MAX_REASONS], f"There are {more} more reasons.") if more > 0 else reasons
+def _with_approval(gate: Gate, event: GateApproved | GateRejected | GateApprovalExpired) -> Gate:
+    assert gate.approval
+    match event:
+        case GateApproved():
+            return replace(gate, approval=_with_consent(gate.approval, event.approved_by))
+        case GateRejected():
+            reason = f"{event.rejected_by} rejected it: {event.reason}"
+            return replace(gate, approval=replace(gate.approval, status="rejected", reason=reason))
+        case GateApprovalExpired():
+            return replace(gate, approval=replace(gate.approval, status="expired"))
 
 
-def _with_verdict(noted: list[GateEvent], visit: Visit, past: Past, context: Context) -> list[Fact]:
-    """What was noted, and what the gate makes of it; a visit that is over is judged when asked only."""
-    gate = reduce(evolve, noted, past.of(Gate, visit.gate_id))
-    left = past.of(Ticket, visit.ticket_id).has_left(visit.phase.id, visit.number)
-    if left or not visit.phase.gated:
-        return [*noted]
-    if is_ripe(gate, visit.phase):
-        return [*noted, *_judged(visit, gate, context)]
-    return [*noted, GateReopened(**visit.fields(), at=context.at)] if gate.verdict else [*noted]
+def _with_consent(approval: Approval, actor: str) -> Approval:
+    return replace(approval, approved_by=(*approval.approved_by, actor))
 
 
-def _judged(visit: Visit, gate: Gate, context: Context) -> list[GatePassed | GateFailed]:
-    reasons = blocking_reasons(gate, visit.phase)
-    verdict = "failed" if reasons else "passed"
-    if (gate.verdict, gate.blocking_reasons, gate.changed) == (verdict, reasons, False):
-        return []
-    artifacts = tuple(evidence.artifact_id for evidence in gate.counting)
-    if not reasons:
-        return [GatePassed(**visit.fields(), artifacts=artifacts, at=context.at)]
-    return [GateFailed(**visit.fields(), blocking_reasons=reasons, artifacts=artifacts, at=context.at)]
-
-
-def _answer(visit: Visit, status: GateStatus, reasons: tuple[str, ...] = ()) -> Verdict:
-    return Verdict(
-        ticket_id=visit.ticket_id,
-        phase_id=visit.phase.id,
-        visit=visit.number,
-        status=status,
-        blocking_reasons=reasons,
+def _with_task(gate: Gate, event: GateTaskNoted) -> Gate:
+    standing = Standing(event.task_type, event.templated, event.status, event.since, event.error)
+    is_new = gate.tasks.get(event.task_id) != standing
+    return replace(
+        gate,
+        tasks={**gate.tasks, event.task_id: standing},
+        evidence=gate.evidence + is_new,
+        workers=_with_name(gate.workers, event.agent_id),
     )
 
 
-def _noted(visit: Visit, task_id: str, standing: Standing) -> GateTaskNoted:
-    return GateTaskNoted(
-        **visit.fields(),
-        task_id=task_id,
-        task_type=standing.task_type,
-        templated=standing.templated,
-        status=standing.status,
-        since=standing.since,
-        error=standing.error,
-    )
-
-
-def _collected(visit: Visit, command: CollectTask, context: Context) -> list[GateArtifactSubmitted]:
-    """Only what a service passes on can have been measured."""
-    trusted = context.authority >= Authority.SYSTEM
-    return [
-        _submitted(
-            visit,
-            replace(handed_in, measured=handed_in.measured and trusted),
-            artifact_id=context.new_id(f"artifact/{place}"),
-            collected_by=command.agent_id or context.actor,
-            submitted_at=command.at,
-            task_id=command.task_id,
-        )
-        for place, handed_in in enumerate(read_artifacts(command.artifacts, command.task_id))
-    ]
-
-
-def _submitted(visit: Visit, handed_in: Submission, **told: Any) -> GateArtifactSubmitted:
-    return GateArtifactSubmitted(
-        **visit.fields(),
-        **told,
-        **vars(handed_in),
-        summary=summary_of(handed_in),
-        findings=findings_of(handed_in, outputs_of(visit.phase)),
-    )
-
-
-def _with_artifact(gate: Gate, evidence: Evidence) -> Gate:
+def _with_artifact(gate: Gate, event: GateArtifactSubmitted) -> Gate:
+    evidence = evidence_of(event)
     counting = with_evidence(gate.counting, evidence)
     kept = {one.artifact_id for one in counting}
     gone = [one.artifact_id for one in (*gate.counting, evidence) if one.artifact_id not in kept]
-    return replace(gate, counting=counting, superseded=(*gate.superseded, *gone), changed=True)
+    return replace(
+        gate,
+        counting=counting,
+        superseded=(*gate.superseded, *gone),
+        changed=True,
+        evidence=gate.evidence + 1,
+        submitters=gate.submitters if event.task_id else _with_name(gate.submitters, event.collected_by),
+    )
+
+
+def _with_name(names: tuple[str, ...], name: str | None) -> tuple[str, ...]:
+    return names if name is None or name in names else (*names, name)
+
+
+GATE = Aggregate(Gate, evolve, key="gate_id")

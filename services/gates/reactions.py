@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from shared.contracts.agent import AgentDeregistered, AgentRegistered
 from shared.contracts.gate import (
     BeginVisit,
     CollectTask,
     ExpectTasks,
+    FollowAgent,
     FollowTicket,
     FollowWorkflow,
     TaskStatus,
@@ -22,6 +24,16 @@ from shared.contracts.task import (
     TaskFailed,
     TaskRetried,
 )
+
+
+def on_agent_registered(event: AgentRegistered) -> Sequence[Command]:
+    """Know who may review."""
+    return [FollowAgent(**event.model_dump(include={"agent_id", "capabilities", "session"}))]
+
+
+def on_agent_deregistered(event: AgentDeregistered) -> Sequence[Command]:
+    """It reviews no more."""
+    return [FollowAgent(agent_id=event.agent_id, capabilities=(), session=event.session)]
 
 
 def on_workflow_loaded(event: WorkflowLoaded) -> Sequence[Command]:

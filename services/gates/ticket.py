@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from services.gates.workflow import WorkflowVersion
-from shared.contracts.gate import BeginVisit, FollowTicket, GateTicketFollowed, GateVisitBegan
+from shared.contracts.gate import FollowTicket, GateTicketFollowed, GateTicketMigrated, GateVisitBegan
 from shared.contracts.workflow import Phase, Workflow
 from shared.kernel.decider import Aggregate, Context, Facts, Past, Refused, Unavailable
 
@@ -32,6 +32,8 @@ class Ticket:
     """The phase it is worked on in: where it is, or was before it was put on hold."""
     since: datetime | None = None
     visits: Mapping[str, int] = field(default_factory=dict)
+    migration: int = 0
+    """How often it has gone on under another workflow version."""
 
     def has_left(self, phase_id: str, visit: int) -> bool:
         """Whether that visit began and is over."""
@@ -80,30 +82,13 @@ def follow_ticket(command: FollowTicket, past: Past, _: Context) -> Facts:
     ]
 
 
-def begin_visit(command: BeginVisit, past: Past, _: Context) -> Facts:
-    """A visit begins once, so that a ticket that was on hold goes on with the one it was in.
-
-    One that comes late is remembered, but does not move the ticket back.
-    """
-    ticket = followed(past, command.ticket_id)
-    if command.visit <= ticket.visits.get(command.phase_id, 0):
-        return []
-    return [
-        GateVisitBegan(
-            ticket_id=command.ticket_id,
-            phase_id=command.phase_id,
-            visit=command.visit,
-            at=command.at,
-            on_hold=command.phase_id == _workflow(past, ticket).blocked_phase,
-        )
-    ]
-
-
-def evolve(ticket: Ticket, event: GateTicketFollowed | GateVisitBegan) -> Ticket:
+def evolve(ticket: Ticket, event: GateTicketFollowed | GateVisitBegan | GateTicketMigrated) -> Ticket:
     """The ticket after `event`."""
     match event:
         case GateTicketFollowed():
             return Ticket(event.workflow_version, event.phase_id, None, {event.phase_id: 1})
+        case GateTicketMigrated():
+            return replace(ticket, workflow_version=event.workflow_version, migration=event.migration)
         case GateVisitBegan():
             visits = {**ticket.visits, event.phase_id: event.visit}
             if event.on_hold or (ticket.since and event.at < ticket.since):
@@ -127,7 +112,7 @@ def followed(past: Past, ticket_id: str) -> Ticket:
 
 def visit_of(past: Past, ticket_id: str, phase_id: str, visit: int) -> Visit:
     """The visit that an event of another service speaks of. Raises Unavailable and UnknownPhase."""
-    return Visit(ticket_id, _phase(_workflow(past, followed(past, ticket_id)), phase_id, ticket_id), visit)
+    return Visit(ticket_id, _phase(document_of(past, followed(past, ticket_id)), phase_id, ticket_id), visit)
 
 
 def visit_asked_for(past: Past, ticket_id: str, phase_id: str | None) -> Visit:
@@ -138,7 +123,7 @@ def visit_asked_for(past: Past, ticket_id: str, phase_id: str | None) -> Visit:
     ticket = past.of(Ticket, ticket_id)
     if not ticket.workflow_version:
         raise TicketNotFound(f"Gates knows no ticket {ticket_id}.", ticket_id=ticket_id)
-    return chosen_visit(ticket_id, ticket, _workflow(past, ticket), phase_id)
+    return chosen_visit(ticket_id, ticket, document_of(past, ticket), phase_id)
 
 
 def chosen_visit(
@@ -165,7 +150,8 @@ def chosen_visit(
     return Visit(ticket_id, phase, visit or last)
 
 
-def _workflow(past: Past, ticket: Ticket) -> Workflow:
+def document_of(past: Past, ticket: Ticket) -> Workflow:
+    """The workflow of a ticket that gates has heard of. Raises Unavailable until gates knows it."""
     assert ticket.workflow_version
     document = past.of(WorkflowVersion, ticket.workflow_version).document
     if not document:

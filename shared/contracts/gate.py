@@ -11,6 +11,10 @@ from shared.contracts.workflow import Workflow
 
 GateStatus = Literal["pending", "passed", "failed", "not_configured"]
 TaskStatus = Literal["open", "completed", "failed", "cancelled"]
+ReviewerKind = Literal["model", "agent"]
+RequestKind = Literal["review", "approval"]
+ReviewStatus = Literal["open", "passed", "failed", "withdrawn"]
+ApprovalStatus = Literal["open", "approved", "rejected", "expired", "withdrawn"]
 GateId = Annotated[str, Field(description="`<ticket>.<phase>.<visit>`: the visit as one word.")]
 
 _Texts = list[Annotated[StrictStr, Field(min_length=1)]]
@@ -118,6 +122,58 @@ class GateTask(Result):
     error: str = ""
 
 
+class EvidenceRef(Result):
+    """An artifact as it was when somebody was asked to judge it."""
+
+    artifact_id: Key
+    artifact_type: Key
+    artifact_path: str | None = None
+    sha256: str | None = None
+    measured: bool = False
+    collected_by: str = ""
+    findings: tuple[Finding, ...] = Field(default=(), description="Without the parameters.")
+
+
+class Review(Result):
+    """A review that was asked for, and what came of it."""
+
+    request_id: Key
+    round: int = Field(description="Number of the review in the visit, from 1.")
+    reviewer_kind: ReviewerKind
+    status: ReviewStatus
+    requested_at: Moment
+    problem: str | None = Field(default=None, description="Why it could not be done so far.")
+    reviewed_by: str | None = None
+    feedback: str | None = Field(
+        default=None, description="Of the reviewer; why it was withdrawn, if it was."
+    )
+    evidence: tuple[str, ...] = Field(default=(), description="What the reviewer rests on.")
+    settled_at: Moment | None = None
+
+
+class Consent(Result):
+    """One person's word on a request for approval."""
+
+    actor: str
+    approved: bool
+    reason: str = ""
+    at: Moment
+
+
+class ApprovalRequest(Result):
+    """Consent that was asked for, and what people said."""
+
+    request_id: Key
+    status: ApprovalStatus
+    required: int
+    approvers: tuple[Key, ...] = ()
+    requested_at: Moment
+    expires_at: Moment | None = None
+    evidence: tuple[EvidenceRef, ...] = ()
+    decisions: tuple[Consent, ...] = ()
+    reason: str | None = Field(default=None, description="Why it ended without approval.")
+
+
 class GateView(Verdict):
     """A gate with all its verdict rests on; `blocking_reasons` of a pending one say what it waits for."""
 
@@ -126,6 +182,18 @@ class GateView(Verdict):
         default=(), description="Every submission of the visit, oldest first."
     )
     tasks: tuple[GateTask, ...] = ()
+    reviews: tuple[Review, ...] = Field(default=(), description="Every review of the visit, oldest first.")
+    approvals: tuple[ApprovalRequest, ...] = Field(
+        default=(), description="Every request for approval of the visit, oldest first."
+    )
+
+
+class Settled(Verdict):
+    """Which request somebody has answered, and how the gate stands now."""
+
+    request_id: Key
+    approved_by: tuple[str, ...] = Field(default=(), description="Whose approval counts.")
+    required: int | None = Field(default=None, description="How many approvals are needed.")
 
 
 class SubmitArtifact(Command):
@@ -151,6 +219,87 @@ class ValidateGate(Command):
 
     ticket_id: Key
     phase_id: Key | None = Field(default=None, description="The ticket's current phase when absent.")
+
+
+class SubmitReview(Command):
+    """Give the verdict of a review that a gate has asked for; not for those who did the work."""
+
+    ticket_id: Key
+    phase_id: Key | None = Field(default=None, description="The ticket's current phase when absent.")
+    visit: int | None = Field(default=None, ge=1, description="Refuse unless it is this visit.")
+    round: int | None = Field(default=None, ge=1, description="Refuse unless it is this round.")
+    request_id: Key | None = Field(
+        default=None, description="Refuse unless it is this request: another one is about other evidence."
+    )
+    passed: bool
+    feedback: str = Field(min_length=1, max_length=10_000, description="Why; what to do when it failed.")
+    evidence: tuple[Annotated[str, Field(max_length=2000)], ...] = Field(
+        default=(), max_length=50, description="What the verdict rests on: files, findings, quotations."
+    )
+
+
+class Approve(Command):
+    """Consent to what a gate has collected. Needs MONITOR authority, or to be named in the workflow."""
+
+    ticket_id: Key
+    phase_id: Key | None = Field(default=None, description="The ticket's current phase when absent.")
+    visit: int | None = Field(default=None, ge=1, description="Refuse unless it is this visit.")
+    request_id: Key | None = Field(
+        default=None, description="Refuse unless it is this request: another one is about other evidence."
+    )
+    comment: str = Field(default="", max_length=2000, description="For the history.")
+
+
+class Reject(Command):
+    """Refuse consent: the gate fails. Needs MONITOR authority, or to be named in the workflow."""
+
+    ticket_id: Key
+    phase_id: Key | None = Field(default=None, description="The ticket's current phase when absent.")
+    visit: int | None = Field(default=None, ge=1, description="Refuse unless it is this visit.")
+    request_id: Key | None = Field(
+        default=None, description="Refuse unless it is this request: another one is about other evidence."
+    )
+    reason: str = Field(min_length=1, max_length=2000, description="Why; it is handed to whoever goes on.")
+
+
+class DelayReview(Command):
+    """A review could not be done now. Sent by gates when the model did not answer as it should."""
+
+    authority = Authority.SYSTEM
+
+    gate_id: str
+    request_id: Key
+    problem: str
+    seconds: float = Field(default=0, ge=0, description="How long the model asked to be left alone.")
+
+
+class ExpireApproval(Command):
+    """A request for approval has been open too long. Sent by its timer."""
+
+    authority = Authority.SYSTEM
+
+    gate_id: str
+    request_id: Key
+
+
+class FollowMigration(Command):
+    """A ticket goes on under another workflow version. Sent by gates when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    workflow_version: Key
+    migration: int = Field(description="Number of this migration among all of the ticket, from 1.")
+
+
+class FollowAgent(Command):
+    """Remember what an agent can do. Sent by gates when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    agent_id: Key
+    capabilities: tuple[str, ...]
+    session: int
 
 
 class FollowTicket(Command):
@@ -237,6 +386,22 @@ class GateWorkflowFollowed(Event):
     document: Workflow
 
 
+class GateTicketMigrated(Event):
+    """Gates judges a ticket by another workflow version."""
+
+    ticket_id: Key
+    workflow_version: Key
+    migration: int
+
+
+class GateAgentFollowed(Event):
+    """Gates knows what an agent can do; an agent that left can do nothing."""
+
+    agent_id: Key
+    capabilities: tuple[str, ...]
+    session: int
+
+
 class GateVisitBegan(Event):
     """Gates knows that a ticket entered a phase."""
 
@@ -262,6 +427,7 @@ class GateTaskNoted(Event):
     status: TaskStatus
     since: Moment
     error: str = ""
+    agent_id: Key | None = Field(default=None, description="Who worked on it, as far as the report says.")
 
 
 class GateTasksExpected(Event):
@@ -323,13 +489,184 @@ class GateFailed(Event):
 
 
 class GateReopened(Event):
-    """A judged visit has a task to wait for again: the verdict no longer holds."""
+    """A judged visit has something to wait for again: the verdict no longer holds."""
 
     gate_id: GateId
     ticket_id: Key
     phase_id: Key
     visit: int
     at: Moment
+
+
+class GateReviewRequested(Event):
+    """All that is measured is met: somebody is to judge the rest."""
+
+    gate_id: GateId
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    request_id: Key
+    round: int
+    reviewer_kind: ReviewerKind
+    model: str | None = None
+    artifacts: tuple[EvidenceRef, ...] = ()
+    instructions: str = ""
+    at: Moment
+
+
+class GateReviewSubmitted(Event):
+    """A review came to its verdict."""
+
+    gate_id: GateId
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    request_id: Key
+    round: int
+    passed: bool
+    feedback: str
+    evidence: tuple[str, ...] = ()
+    reviewed_by: str
+    at: Moment
+
+
+class GateReviewDelayed(Event):
+    """A review could not be done yet; it is tried again."""
+
+    gate_id: GateId
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    request_id: Key
+    problem: str
+    not_before: Moment
+    at: Moment
+
+
+class GateApprovalRequested(Event):
+    """People are asked to consent to exactly this evidence."""
+
+    gate_id: GateId
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    request_id: Key
+    required: int
+    approvers: tuple[Key, ...] = Field(default=(), description="Anybody with MONITOR authority when empty.")
+    expires_at: Moment | None = None
+    evidence: tuple[EvidenceRef, ...] = ()
+    instructions: str = ""
+    after_review: str | None = Field(
+        default=None, description="What the last review found, when people decide because no round is left."
+    )
+    at: Moment
+
+
+class GateApproved(Event):
+    """One more person consents."""
+
+    gate_id: GateId
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    request_id: Key
+    approved_by: str
+    comment: str = ""
+    at: Moment
+
+
+class GateRejected(Event):
+    """A person does not consent."""
+
+    gate_id: GateId
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    request_id: Key
+    rejected_by: str
+    reason: str
+    at: Moment
+
+
+class GateApprovalExpired(Event):
+    """Nobody decided in time; validating the gate asks again."""
+
+    gate_id: GateId
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    request_id: Key
+    at: Moment
+
+
+class GateRequestWithdrawn(Event):
+    """A review or an approval is no longer asked for; what was said of it does not count."""
+
+    gate_id: GateId
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    request_id: Key
+    kind: RequestKind
+    reason: str
+    at: Moment
+
+
+class PendingRequest(Result):
+    """A review or an approval that a gate waits for."""
+
+    gate_id: str
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    request_id: Key
+    kind: RequestKind
+    requested_at: Moment
+    reviewer_kind: ReviewerKind | None = None
+    round: int | None = None
+    problem: str | None = Field(default=None, description="Why a review could not be done so far.")
+    required: int | None = None
+    approved_by: tuple[str, ...] = ()
+    approvers: tuple[Key, ...] = ()
+    expires_at: Moment | None = None
+    instructions: str = ""
+    evidence: tuple[EvidenceRef, ...] = ()
+
+
+class PendingRequests(Result):
+    """Requests, oldest first."""
+
+    requests: tuple[PendingRequest, ...]
+
+
+class PendingReviews(Query):
+    """Reviews that gates wait for, oldest first; agents with capability `validation` look here."""
+
+    reviewer_kind: ReviewerKind | None = None
+    ticket_id: Key | None = None
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+class PendingApprovals(Query):
+    """Approvals that gates wait for, oldest first."""
+
+    ticket_id: Key | None = None
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+class GetArtifact(Query):
+    """One artifact with its content."""
+
+    ticket_id: Key
+    phase_id: Key | None = Field(default=None, description="The ticket's current phase when absent.")
+    visit: int | None = Field(default=None, ge=1, description="The last one when absent.")
+    artifact_id: Key
+
+
+class ArtifactContent(Artifact):
+    """An artifact with its content."""
+
+    content: Any = None
 
 
 class GetGate(Query):

@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     model: str | None = Field(
         default=None, description="Name of the model that reviews and sums up; none is asked when absent."
     )
+    model_timeout_seconds: float = Field(
+        default=60.0, gt=0, le=240, description="How long the model may take for a review."
+    )
     http_port: int | None = Field(
         default=None, description="Port of health, metrics and AsyncAPI; none when absent."
     )

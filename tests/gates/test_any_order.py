@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.gates.gate import ArtifactUnreadable, Gate
+from services.gates.collection import ArtifactUnreadable
+from services.gates.gate import Gate
 from services.gates.service import gates
 from shared.contracts.gate import GateArtifactSubmitted, TaskStatus
 from shared.contracts.messages import Authority, Command, Event

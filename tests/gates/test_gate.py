@@ -2,7 +2,7 @@ from hashlib import sha256
 
 import pytest
 
-from services.gates.gate import ArtifactUnreadable
+from services.gates.collection import ArtifactUnreadable
 from services.gates.ticket import GateNotFound, TicketNotFound, UnknownPhase
 from shared.contracts.gate import (
     ArtifactRef,

@@ -2,31 +2,38 @@
 
 from collections.abc import Sequence
 
-from services.gates.gate import Gate, waits_for
+from services.gates.gate import Gate
 from services.gates.output import outputs_of, reasons_against
+from services.gates.queries.request import approvals_of, reviews_of
 from services.gates.ticket import Ticket, TicketNotFound, Visit, chosen_visit
+from services.gates.verdict import standing
 from services.gates.workflow import WorkflowVersion
 from shared.contracts.gate import (
     Artifact,
+    ArtifactContent,
     GateArtifactSubmitted,
     GateOutput,
-    GateStatus,
     GateTask,
     GateView,
+    GetArtifact,
     GetGate,
 )
 from shared.contracts.workflow import ExpectedOutput
-from shared.kernel.decider import Unavailable
+from shared.kernel.decider import Refused, Unavailable
 from shared.kernel.reading import Reading
+
+
+class ArtifactNotFound(Refused):
+    """No artifact of that id was handed in for the visit."""
 
 
 async def get_gate(query: GetGate, reading: Reading) -> GateView:
     """By default of the phase the ticket is in, and of the last visit to it."""
     visit = await _visit(query, reading)
     gate = await reading.state(Gate, visit.gate_id) or Gate()
-    recorded = await reading.events(Gate, visit.gate_id)
-    submitted = [record.event for record in recorded if isinstance(record.event, GateArtifactSubmitted)]
-    status, reasons = _standing(visit, gate)
+    events = [record.event for record in await reading.events(Gate, visit.gate_id)]
+    submitted = [event for event in events if isinstance(event, GateArtifactSubmitted)]
+    status, reasons = standing(gate, visit.phase)
     return GateView(
         ticket_id=visit.ticket_id,
         phase_id=visit.phase.id,
@@ -39,10 +46,28 @@ async def get_gate(query: GetGate, reading: Reading) -> GateView:
             GateTask(task_id=task_id, task_type=task.task_type, status=task.status, error=task.error)
             for task_id, task in sorted(gate.tasks.items())
         ),
+        reviews=reviews_of(events),
+        approvals=approvals_of(events),
     )
 
 
-async def _visit(query: GetGate, reading: Reading) -> Visit:
+async def get_artifact(query: GetArtifact, reading: Reading) -> ArtifactContent:
+    """What a reviewer must read."""
+    visit = await _visit(query, reading)
+    gate = await reading.state(Gate, visit.gate_id) or Gate()
+    for record in await reading.events(Gate, visit.gate_id):
+        event = record.event
+        if isinstance(event, GateArtifactSubmitted) and event.artifact_id == query.artifact_id:
+            superseded = event.artifact_id in gate.superseded
+            return ArtifactContent(**event.model_dump(), superseded=superseded)
+    raise ArtifactNotFound(
+        f"No artifact {query.artifact_id} was handed in for visit {visit.number} of {visit.phase.id}. "
+        f"`omoi gate artifacts {visit.ticket_id}` lists them.",
+        artifact_id=query.artifact_id,
+    )
+
+
+async def _visit(query: GetGate | GetArtifact, reading: Reading) -> Visit:
     ticket = await reading.state(Ticket, query.ticket_id)
     if not ticket or not ticket.workflow_version:
         raise TicketNotFound(f"Gates knows no ticket {query.ticket_id}.", ticket_id=query.ticket_id)
@@ -50,14 +75,6 @@ async def _visit(query: GetGate, reading: Reading) -> Visit:
     if not workflow or not workflow.document:
         raise Unavailable(f"Workflow version {ticket.workflow_version} is not known to gates yet.")
     return chosen_visit(query.ticket_id, ticket, workflow.document, query.phase_id, query.visit)
-
-
-def _standing(visit: Visit, gate: Gate) -> tuple[GateStatus, Sequence[str]]:
-    if not visit.phase.gated:
-        return "not_configured", ()
-    if gate.verdict:
-        return gate.verdict, gate.blocking_reasons
-    return "pending", waits_for(gate)
 
 
 def _output(output: ExpectedOutput, gate: Gate) -> GateOutput:
