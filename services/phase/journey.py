@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from shared.contracts.phase import GateSettled, PhaseTransitioned
+from shared.contracts.phase import GateSettled, GateUnsettled, PhaseTransitioned
 from shared.contracts.workflow import Phase, Workflow
 
 
@@ -35,15 +36,22 @@ class Journey:
     """Phase -> how often the ticket has entered it."""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     """Phase -> verdict on the latest visit, once there is one."""
+    spoken: dict[str, datetime] = field(default_factory=dict)
+    """Phase -> when its gate last spoke of the latest visit, so that an older word changes nothing."""
     regressions: dict[str, int] = field(default_factory=dict)
     """Phase -> how often its gate has sent the ticket back."""
+    moves: int = 0
+    """How often the ticket has moved."""
 
     def moved(self, event: PhaseTransitioned) -> "Journey":
         """The journey after a move; a verdict outlives it only where the same visit goes on."""
-        verdicts = dict(self.verdicts)
+        verdicts, spoken = dict(self.verdicts), dict(self.spoken)
         judged = verdicts.pop(event.to_phase, None)
-        if judged and self.visits[event.to_phase] == event.visit:
+        goes_on = self.visits.get(event.to_phase) == event.visit
+        if judged and goes_on:
             verdicts[event.to_phase] = replace(judged, on_hold=False)
+        if not goes_on:
+            spoken.pop(event.to_phase, None)
         back = {event.from_phase: self.regressions.get(event.from_phase, 0) + 1} if event.regression else {}
         return Journey(
             phase_id=event.to_phase,
@@ -53,14 +61,28 @@ class Journey:
             blocking_reasons=event.blocking_reasons,
             visits={**self.visits, event.to_phase: event.visit},
             verdicts=verdicts,
+            spoken=spoken,
             regressions={**self.regressions, **back},
+            moves=self.moves + 1,
         )
 
     def settled(self, event: GateSettled) -> "Journey":
         """The journey after a verdict on the visit that is going on."""
         away = event.phase_id != self.phase_id
         verdict = Verdict(event.passed, event.blocking_reasons, event.artifacts, on_hold=away)
-        return replace(self, verdicts={**self.verdicts, event.phase_id: verdict})
+        return replace(
+            self,
+            verdicts={**self.verdicts, event.phase_id: verdict},
+            spoken=self._spoken(event.phase_id, event.at),
+        )
+
+    def unsettled(self, event: GateUnsettled) -> "Journey":
+        """The journey after the verdict on its visit was taken back."""
+        verdicts = {phase: verdict for phase, verdict in self.verdicts.items() if phase != event.phase_id}
+        return replace(self, verdicts=verdicts, spoken=self._spoken(event.phase_id, event.at))
+
+    def _spoken(self, phase_id: str, at: datetime | None) -> dict[str, datetime]:
+        return {**self.spoken, phase_id: at} if at else self.spoken
 
 
 @dataclass(frozen=True)
@@ -70,6 +92,8 @@ class Standing:
     ticket_id: str
     journey: Journey
     workflow: Workflow
+    migrations: int = 0
+    """How often it was pinned to another version."""
 
     @property
     def phase(self) -> Phase:
@@ -87,6 +111,11 @@ class Standing:
         return self.journey.came_from if self.on_hold else self.journey.phase_id
 
     @property
+    def working_visit(self) -> int:
+        """Number of the visit that is going on, also while the ticket is on hold."""
+        return self.journey.visits.get(self.working_phase, 1)
+
+    @property
     def waiting(self) -> Verdict | None:
         """The verdict that came while the ticket was on hold."""
         verdict = self.journey.verdicts.get(self.working_phase)
@@ -101,6 +130,10 @@ class Standing:
         """
         entered = self.journey.visits.get(to_phase, 0)
         return entered if self.on_hold and to_phase == self.journey.came_from else entered + 1
+
+    def is_end(self, phase_id: str) -> bool:
+        """Whether a ticket is over in that phase."""
+        return self._phase(phase_id).is_terminal
 
     def unpassed(self, to_phase: str) -> Sequence[Phase]:
         """The phases that a move to `to_phase` would leave behind without a passed gate, nearest first."""

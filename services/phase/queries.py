@@ -1,22 +1,30 @@
 """What phase answers about tickets and workflows."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import select
+from pydantic import TypeAdapter
+from sqlalchemy import func, select
 
+from services.phase.blocker import BlockedBy
+from services.phase.done import Task, checked, ticket_of
 from services.phase.journey import Standing
-from services.phase.tables import workflows
+from services.phase.tables import blocked_tickets, comments, workflows
 from services.phase.ticket import Ticket, not_found
 from services.phase.workflow import NamedWorkflow, UnknownWorkflow, WorkflowNames, WorkflowVersion, unknown
+from shared.contracts.messages import Moment
 from shared.contracts.phase import (
+    DoneCheck,
     GetTicket,
     GetWorkflow,
     ListWorkflows,
     PhaseHistory,
     PhaseTransitioned,
+    TicketMigrated,
     TicketOpened,
     TicketView,
+    ValidateDone,
     ValidTransitions,
 )
 from shared.contracts.workflow import Workflow
@@ -24,6 +32,8 @@ from shared.kernel.reading import Reading
 
 Answered = Mapping[str, Any]
 Gate = Literal["pending", "passed", "failed", "not_configured"]
+MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+COMMENTS_SHOWN = 100
 
 
 async def get_ticket(query: GetTicket, reading: Reading) -> TicketView:
@@ -46,26 +56,73 @@ async def get_ticket(query: GetTicket, reading: Reading) -> TicketView:
             "tags": list(ticket.tags),
             "parent_ticket_id": ticket.parent_ticket_id,
             "blocked_by": list(ticket.blocked_by),
-            "deadline": ticket.deadline and ticket.deadline.isoformat(),
+            "deadline": _moment(ticket.deadline),
             "repository": ticket.repository,
             "opened_by": ticket.opened_by,
-            "opened_at": ticket.opened_at and ticket.opened_at.isoformat(),
+            "opened_at": _moment(ticket.opened_at),
             "reason": journey.reason,
             "forced": journey.forced,
             "blocked_from": journey.came_from if standing.on_hold else None,
             "visits": journey.visits,
             "regressions": journey.regressions,
+            **await _comments(ticket.ticket_id, reading),
         },
     )
 
 
+async def _comments(ticket_id: str, reading: Reading) -> Answered:
+    """The last comments, oldest first, and how many there are."""
+    of_ticket = select(comments).where(comments.c.ticket_id == ticket_id)
+    last = of_ticket.order_by(comments.c.at.desc(), comments.c.comment_id.desc()).limit(COMMENTS_SHOWN)
+    [counted] = await reading.rows(
+        select(func.count().label("count")).select_from(comments).where(comments.c.ticket_id == ticket_id)
+    )
+    shown = [
+        {
+            "comment_id": row["comment_id"],
+            "text": row["text"],
+            "actor": row["actor"],
+            "at": _moment(row["at"]),
+        }
+        for row in await reading.rows(last)
+    ]
+    return {"comments": shown[::-1], "comment_count": counted["count"]}
+
+
+def _moment(at: datetime | None) -> str | None:
+    """A time as the wire has it."""
+    return None if at is None else MOMENT.dump_python(at, mode="json")
+
+
+async def validate_done(query: ValidateDone, reading: Reading) -> DoneCheck:
+    """What `record_done_claim` would answer, without recording it."""
+    task = await reading.state(Task, query.task_id) or Task()
+    _, standing = await _standing(ticket_of(query, task), reading)
+    return checked(query, task, standing)
+
+
+async def blocked_by(lookup: BlockedBy, reading: Reading) -> tuple[str, ...]:
+    """One page of the tickets that wait for one."""
+    table = blocked_tickets.c
+    waiting = select(table.ticket_id).where(
+        table.blocked_by.contains([lookup.blocker_id]), table.ticket_id > lookup.after
+    )
+    rows = await reading.rows(waiting.order_by(table.ticket_id).limit(lookup.limit))
+    return tuple(row["ticket_id"] for row in rows)
+
+
 async def phase_history(query: PhaseHistory, reading: Reading) -> Answered:
-    """`{ticket_id, history: [...]}`, oldest first; the first entry is the opening and comes from nowhere."""
+    """`{ticket_id, history: [...], migrations: [...]}`, oldest first; the opening comes from nowhere."""
     events = [recorded.event for recorded in await reading.events(Ticket, query.ticket_id)]
     if not events:
         raise not_found(query.ticket_id)
     history = [_entry(event) for event in events if isinstance(event, TicketOpened | PhaseTransitioned)]
-    return {"ticket_id": query.ticket_id, "history": history}
+    migrations = [
+        event.model_dump(mode="json", exclude={"ticket_id"})
+        for event in events
+        if isinstance(event, TicketMigrated)
+    ]
+    return {"ticket_id": query.ticket_id, "history": history, "migrations": migrations}
 
 
 async def valid_transitions(query: ValidTransitions, reading: Reading) -> Answered:
@@ -117,7 +174,8 @@ async def _standing(ticket_id: str, reading: Reading) -> tuple[Ticket, Standing]
     ticket = await reading.state(Ticket, ticket_id)
     if ticket is None:
         raise not_found(ticket_id)
-    return ticket, Standing(ticket_id, ticket.journey, await _document(ticket.workflow_version, reading))
+    workflow = await _document(ticket.workflow_version, reading)
+    return ticket, Standing(ticket_id, ticket.journey, workflow, ticket.migrations)
 
 
 async def _document(version: str, reading: Reading) -> Workflow:

@@ -1,10 +1,11 @@
-"""What phase does when a gate has spoken."""
+"""What phase does when a gate has spoken, or a task was made."""
 
 from collections.abc import Sequence
 
-from shared.contracts.gate import GateFailed, GatePassed
+from shared.contracts.gate import GateFailed, GatePassed, GateReopened
 from shared.contracts.messages import Command
-from shared.contracts.phase import SettleGate
+from shared.contracts.phase import FollowTask, ReopenGate, SettleGate
+from shared.contracts.task import TaskCreated
 
 
 def settle_passed(event: GatePassed) -> Sequence[Command]:
@@ -16,6 +17,7 @@ def settle_passed(event: GatePassed) -> Sequence[Command]:
             visit=event.visit,
             passed=True,
             artifacts=event.artifacts,
+            at=event.at,
         )
     ]
 
@@ -30,5 +32,20 @@ def settle_failed(event: GateFailed) -> Sequence[Command]:
             passed=False,
             blocking_reasons=event.blocking_reasons,
             artifacts=event.artifacts,
+            at=event.at,
+        )
+    ]
+
+
+def reopen_gate(event: GateReopened) -> Sequence[Command]:
+    """A verdict that was taken back protects the visit again."""
+    return [ReopenGate(ticket_id=event.ticket_id, phase_id=event.phase_id, visit=event.visit, at=event.at)]
+
+
+def follow_task(event: TaskCreated) -> Sequence[Command]:
+    """Know which visit a done claim speaks of."""
+    return [
+        FollowTask(
+            task_id=event.task_id, ticket_id=event.ticket_id, phase_id=event.phase_id, visit=event.visit
         )
     ]

@@ -1,64 +1,59 @@
 """The phase service: tickets, the phases they pass through, and the workflows that define these."""
 
+from services.phase import (
+    blocker,
+    comment,
+    done,
+    edit,
+    migration,
+    opening,
+    queries,
+    reactions,
+    tables,
+    ticket,
+)
 from services.phase.effects import shipped_workflows
-from services.phase.queries import (
-    get_ticket,
-    get_workflow,
-    list_workflows,
-    phase_history,
-    valid_transitions,
-    workflow_names,
-)
-from services.phase.reactions import settle_failed, settle_passed
-from services.phase.tables import WORKFLOWS
-from services.phase.ticket import (
-    TICKET,
-    block,
-    open_ticket,
-    override_transition,
-    settle_gate,
-    transition,
-    unblock,
-)
 from services.phase.workflow import NAMED_WORKFLOW, WORKFLOW_VERSION, WorkflowNames, load_workflow
-from shared.contracts.gate import GateFailed, GatePassed
-from shared.contracts.phase import (
-    Block,
-    GetTicket,
-    GetWorkflow,
-    ListWorkflows,
-    LoadWorkflow,
-    OpenTicket,
-    OverrideTransition,
-    PhaseHistory,
-    SettleGate,
-    Transition,
-    Unblock,
-    ValidTransitions,
-)
+from shared.contracts import gate, task
+from shared.contracts import phase as contract
 from shared.kernel.declaration import Service
 
 phase = Service(
     "phase",
-    aggregates=(TICKET, NAMED_WORKFLOW, WORKFLOW_VERSION),
+    aggregates=(ticket.TICKET, comment.COMMENT, done.TASK, NAMED_WORKFLOW, WORKFLOW_VERSION),
     obeys={
-        OpenTicket: open_ticket,
-        Transition: transition,
-        OverrideTransition: override_transition,
-        Block: block,
-        Unblock: unblock,
-        LoadWorkflow: load_workflow,
-        SettleGate: settle_gate,
+        contract.OpenTicket: opening.open_ticket,
+        contract.EditTicket: edit.edit_ticket,
+        contract.AddComment: comment.add_comment,
+        contract.AddBlocker: blocker.add_blocker,
+        contract.RemoveBlocker: blocker.remove_blocker,
+        contract.ResolveBlockers: blocker.resolve_blockers,
+        contract.MigrateTicket: migration.migrate_ticket,
+        contract.Transition: ticket.transition,
+        contract.OverrideTransition: ticket.override_transition,
+        contract.Block: ticket.block,
+        contract.Unblock: ticket.unblock,
+        contract.SettleGate: ticket.settle_gate,
+        contract.ReopenGate: ticket.reopen_gate,
+        contract.FollowTask: done.follow_task,
+        contract.RecordDoneClaim: done.record_done_claim,
+        contract.LoadWorkflow: load_workflow,
     },
-    hears={GatePassed: settle_passed, GateFailed: settle_failed},
+    hears={
+        gate.GatePassed: reactions.settle_passed,
+        gate.GateFailed: reactions.settle_failed,
+        gate.GateReopened: reactions.reopen_gate,
+        task.TaskCreated: reactions.follow_task,
+    },
     answers={
-        GetTicket: get_ticket,
-        PhaseHistory: phase_history,
-        ValidTransitions: valid_transitions,
-        GetWorkflow: get_workflow,
-        ListWorkflows: list_workflows,
+        contract.GetTicket: queries.get_ticket,
+        contract.PhaseHistory: queries.phase_history,
+        contract.ValidTransitions: queries.valid_transitions,
+        contract.ValidateDone: queries.validate_done,
+        contract.GetWorkflow: queries.get_workflow,
+        contract.ListWorkflows: queries.list_workflows,
     },
-    lookups={WorkflowNames: workflow_names},
-    indexes=(WORKFLOWS,),
+    lookups={WorkflowNames: queries.workflow_names, blocker.BlockedBy: queries.blocked_by},
+    indexes=(tables.WORKFLOWS, tables.BLOCKED_TICKETS, tables.COMMENTS),
     at_start=shipped_workflows,
 )

@@ -3,32 +3,36 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from services.phase.journey import Journey, Standing, Verdict, next_phase
-from services.phase.workflow import adopted, pinned
+from services.phase.workflow import pinned
 from shared.contracts.messages import Event, Priority
 from shared.contracts.phase import (
     Block,
+    BlockerAdded,
+    BlockerRemoved,
+    DoneClaimChecked,
     GateSettled,
-    OpenTicket,
+    GateUnsettled,
     OverrideTransition,
     PhaseTransitioned,
+    ReopenGate,
+    ResolveBlockers,
     SettleGate,
+    TicketEdited,
+    TicketMigrated,
     TicketMoved,
     TicketOpened,
     TicketRef,
     Transition,
     Unblock,
 )
-from shared.kernel.decider import Aggregate, Context, Facts, Past, Refused
+from shared.kernel.decider import Aggregate, Context, Facts, Past, Refused, Timer
 
 
 class TicketNotFound(Refused):
     """No ticket of that id was opened."""
-
-
-class TicketExists(Refused):
-    """Another command has opened a ticket of that id."""
 
 
 class PhaseChanged(Refused):
@@ -60,36 +64,15 @@ class Ticket:
     tags: tuple[str, ...] = ()
     parent_ticket_id: str | None = None
     blocked_by: tuple[str, ...] = ()
+    """The tickets that must still be done first."""
     deadline: datetime | None = None
     repository: str | None = None
     opened_by: str = ""
     opened_at: datetime | None = None
+    edits: int = 0
+    blocker_changes: int = 0
+    migrations: int = 0
     journey: Journey = field(default_factory=Journey)
-
-
-def open_ticket(command: OpenTicket, past: Past, context: Context) -> Facts:
-    """A ticket starts in the initial phase of its workflow's newest version and stays with that version."""
-    ticket_id = command.ticket_id or context.new_id("ticket_id")
-    if past.of(Ticket, ticket_id).ticket_id:
-        raise TicketExists(f"Ticket {ticket_id} exists. Open yours under another id.", ticket_id=ticket_id)
-    version, workflow = adopted(past, command.workflow)
-    opened = TicketOpened(
-        ticket_id=ticket_id,
-        title=command.title,
-        description=command.description,
-        priority=command.priority,
-        workflow=command.workflow,
-        workflow_version=version,
-        phase_id=workflow.initial_phase,
-        tags=command.tags,
-        parent_ticket_id=command.parent_ticket_id,
-        blocked_by=command.blocked_by,
-        deadline=command.deadline,
-        repository=command.repository,
-        opened_by=context.actor,
-        opened_at=context.at,
-    )
-    return [opened, TicketRef(ticket_id=ticket_id)]
 
 
 def transition(command: Transition, past: Past, context: Context) -> Facts:
@@ -136,7 +119,7 @@ def settle_gate(command: SettleGate, past: Past, context: Context) -> Facts:
     phase_id, journey = standing.working_phase, standing.journey
     known = journey.verdicts.get(phase_id)
     verdict = Verdict(command.passed, command.blocking_reasons, command.artifacts)
-    if (command.phase_id, command.visit) != (phase_id, journey.visits.get(phase_id)):
+    if _is_over(standing, command) or _is_older(standing, command):
         return _answered(standing, [])
     if known and replace(known, on_hold=False) == verdict:
         return _answered(standing, [])
@@ -147,18 +130,45 @@ def settle_gate(command: SettleGate, past: Past, context: Context) -> Facts:
         passed=command.passed,
         blocking_reasons=command.blocking_reasons,
         artifacts=command.artifacts,
+        at=command.at,
     )
     after = replace(standing, journey=journey.settled(settled))
     further = [] if standing.on_hold else _consequence(after, verdict, context)
     return _answered(standing, [settled, *further])
 
 
-def standing_of(past: Past, ticket_id: str) -> Standing:
-    """How the ticket stands in its workflow; refused when there is no such ticket."""
+def reopen_gate(command: ReopenGate, past: Past, _: Context) -> Facts:
+    """The verdict on the visit that is going on holds no longer; a visit that was left stays judged."""
+    standing = standing_of(past, command.ticket_id)
+    if _is_over(standing, command) or _is_older(standing, command):
+        return _answered(standing, [])
+    unsettled = GateUnsettled(
+        ticket_id=command.ticket_id, phase_id=command.phase_id, visit=command.visit, at=command.at
+    )
+    return _answered(standing, [unsettled])
+
+
+def _is_over(standing: Standing, word: SettleGate | ReopenGate) -> bool:
+    return (word.phase_id, word.visit) != (standing.working_phase, standing.working_visit)
+
+
+def _is_older(standing: Standing, word: SettleGate | ReopenGate) -> bool:
+    spoken = standing.journey.spoken.get(word.phase_id)
+    return bool(spoken and word.at and word.at < spoken)
+
+
+def existing(past: Past, ticket_id: str) -> Ticket:
+    """The ticket of that id; refused when there is none."""
     ticket = past.of(Ticket, ticket_id)
     if not ticket.ticket_id:
         raise not_found(ticket_id)
-    return Standing(ticket_id, ticket.journey, pinned(past, ticket.workflow_version))
+    return ticket
+
+
+def standing_of(past: Past, ticket_id: str) -> Standing:
+    """How the ticket stands in its workflow; refused when there is no such ticket."""
+    ticket = existing(past, ticket_id)
+    return Standing(ticket_id, ticket.journey, pinned(past, ticket.workflow_version), ticket.migrations)
 
 
 def not_found(ticket_id: str) -> TicketNotFound:
@@ -221,6 +231,9 @@ def _move(
         at=context.at,
         blocking_reasons=blocking_reasons,
         regression=regression,
+        terminal=standing.is_end(to_phase),
+        move=standing.journey.moves + 1,
+        migration=standing.migrations,
     )
 
 
@@ -232,7 +245,12 @@ def _answered(before: Standing, events: Sequence[Event]) -> Facts:
     moved = TicketMoved(
         ticket_id=before.ticket_id, from_phase=before.phase.id, to_phase=last.to_phase, visit=last.visit
     )
-    return [*events, moved]
+    return [*events, moved, *([resolving(before.ticket_id, last.at)] if last.terminal else [])]
+
+
+def resolving(ticket_id: str, at: datetime, after: str = "") -> Timer:
+    """Lets those go on that wait for the ticket, once what is decided now is committed."""
+    return Timer(f"resolve-{ticket_id}", at, ResolveBlockers(ticket_id=ticket_id, after=after))
 
 
 def _check_known(standing: Standing, to_phase: str) -> None:
@@ -279,30 +297,65 @@ def _check_gates(standing: Standing, to_phase: str) -> None:
     )
 
 
-def evolve(state: Ticket, event: TicketOpened | PhaseTransitioned | GateSettled) -> Ticket:
+TicketEvent = (
+    TicketOpened
+    | TicketEdited
+    | BlockerAdded
+    | BlockerRemoved
+    | TicketMigrated
+    | PhaseTransitioned
+    | GateSettled
+    | GateUnsettled
+    | DoneClaimChecked
+)
+
+
+def evolve(state: Ticket, event: TicketEvent) -> Ticket:
     """The ticket after `event`."""
     match event:
         case TicketOpened():
-            return Ticket(
-                ticket_id=event.ticket_id,
-                title=event.title,
-                description=event.description,
-                priority=event.priority,
-                workflow=event.workflow,
-                workflow_version=event.workflow_version,
-                tags=event.tags,
-                parent_ticket_id=event.parent_ticket_id,
-                blocked_by=event.blocked_by,
-                deadline=event.deadline,
-                repository=event.repository,
-                opened_by=event.opened_by,
-                opened_at=event.opened_at,
-                journey=Journey(phase_id=event.phase_id, visits={event.phase_id: 1}),
-            )
+            return _opened(event)
+        case TicketEdited():
+            return replace(state, **edited(event), edits=event.edit)
+        case BlockerAdded() | BlockerRemoved():
+            return replace(state, blocked_by=event.blocked_by, blocker_changes=event.change)
+        case TicketMigrated():
+            return replace(state, workflow_version=event.workflow_version, migrations=event.migration)
         case PhaseTransitioned():
             return replace(state, journey=state.journey.moved(event))
         case GateSettled():
             return replace(state, journey=state.journey.settled(event))
+        case GateUnsettled():
+            return replace(state, journey=state.journey.unsettled(event))
+        case DoneClaimChecked():
+            return state
+
+
+def edited(event: TicketEdited) -> dict[str, Any]:
+    """The fields that an edit changed, with what they hold now."""
+    names = ("title", "description", "priority", "tags", "deadline", "repository")
+    told = {name: getattr(event, name) for name in names}
+    cleared: dict[str, Any] = dict.fromkeys(event.cleared)
+    return {name: value for name, value in told.items() if value is not None} | cleared
+
+
+def _opened(event: TicketOpened) -> Ticket:
+    return Ticket(
+        ticket_id=event.ticket_id,
+        title=event.title,
+        description=event.description,
+        priority=event.priority,
+        workflow=event.workflow,
+        workflow_version=event.workflow_version,
+        tags=event.tags,
+        parent_ticket_id=event.parent_ticket_id,
+        blocked_by=event.blocked_by,
+        deadline=event.deadline,
+        repository=event.repository,
+        opened_by=event.opened_by,
+        opened_at=event.opened_at,
+        journey=Journey(phase_id=event.phase_id, visits={event.phase_id: 1}),
+    )
 
 
 TICKET = Aggregate(Ticket, evolve, key="ticket_id")

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.contracts.messages import Authority, Command, Event, Key, Moment, Priority, Query, Result
 from shared.contracts.workflow import Workflow
@@ -21,6 +21,33 @@ class TicketMoved(Result):
     from_phase: Key
     to_phase: Key
     visit: int
+
+
+class TicketBlockers(Result):
+    """What a ticket waits for after the command."""
+
+    ticket_id: Key
+    blocked_by: tuple[Key, ...] = Field(description="Tickets that must still be done first.")
+
+
+class CommentRef(Result):
+    """Which comment the command made."""
+
+    ticket_id: Key
+    comment_id: Key
+
+
+class DoneCheck(Result):
+    """How a claim compares with what the phase calls done; the gate still judges the evidence."""
+
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    all_met: bool
+    missing: tuple[str, ...] = Field(description="Done definitions of the phase that were not claimed.")
+
+
+Clearable = Literal["deadline", "repository"]
 
 
 class WorkflowRef(Result):
@@ -48,6 +75,73 @@ class OpenTicket(Command):
     deadline: Moment | None = None
     repository: str | None = Field(
         default=None, description="Path or URL of the repository the work is done in."
+    )
+
+
+class EditTicket(Command):
+    """Change what a ticket says; what is absent stays. Tasks made later are made from what it says then."""
+
+    ticket_id: Key
+    title: str | None = Field(
+        default=None, min_length=1, max_length=200, description="What is wanted, in one line."
+    )
+    description: str | None = Field(
+        default=None, max_length=100_000, description="What is wanted, in full; an empty text clears it."
+    )
+    priority: Priority | None = None
+    tags: tuple[str, ...] | None = Field(default=None, max_length=50, description="All tags it has from now.")
+    deadline: Moment | None = None
+    repository: str | None = Field(default=None, description="Path or URL of the repository.")
+    clear: tuple[Clearable, ...] = Field(default=(), description="Fields that it shall not have any more.")
+
+    @model_validator(mode="after")
+    def _either_set_or_cleared(self) -> "EditTicket":
+        if both := [name for name in self.clear if getattr(self, name) is not None]:
+            raise ValueError(f"{', '.join(both)} cannot be set and cleared at once")
+        return self
+
+
+class AddComment(Command):
+    """Say something about a ticket."""
+
+    creates = "comment_id"
+
+    comment_id: Key | None = Field(
+        default=None, description="Id, minted by the sender; from the command's id if absent."
+    )
+    ticket_id: Key
+    text: str = Field(min_length=1, max_length=20_000, description="What is said.")
+
+
+class AddBlocker(Command):
+    """Let a ticket wait for another: until that is done, none of its tasks is handed out."""
+
+    ticket_id: Key
+    blocker_id: Key = Field(description="Ticket that must be done first; one that is done counts as met.")
+
+
+class RemoveBlocker(Command):
+    """Let a ticket no longer wait for another."""
+
+    ticket_id: Key
+    blocker_id: Key
+
+
+class MigrateTicket(Command):
+    """Pin a ticket to another version of its workflow; its phase, visits and history stay."""
+
+    ticket_id: Key
+    workflow_version: Key
+
+
+class RecordDoneClaim(Command):
+    """Compare what an agent claims to have done with what the phase calls done; no gate passes by it."""
+
+    task_id: Key
+    ticket_id: Key | None = Field(default=None, description="The task's own when absent.")
+    phase_id: Key | None = Field(default=None, description="The task's own when absent.")
+    completed_criteria: tuple[str, ...] = Field(
+        max_length=200, description="Done definitions that are met; case and spacing do not matter."
     )
 
 
@@ -110,6 +204,41 @@ class SettleGate(Command):
     passed: bool
     blocking_reasons: tuple[str, ...] = ()
     artifacts: tuple[Key, ...] = ()
+    at: Moment | None = Field(default=None, description="When the gate spoke; an older word is not heard.")
+
+
+class ReopenGate(Command):
+    """A verdict no longer holds. Sent by phase itself when the gate has taken it back."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    at: Moment
+
+
+class FollowTask(Command):
+    """Remember which visit a task belongs to. Sent by phase when it hears of a new task."""
+
+    authority = Authority.SYSTEM
+
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+
+
+class ResolveBlockers(Command):
+    """A ticket is done: let those that wait for it go on. Sent by its timer once the move is committed.
+
+    Those that wait are told page by page; a ticket that has left its end again meanwhile is still in the way.
+    """
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    after: str = Field(default="", description="Go on behind this ticket id.")
 
 
 class TicketOpened(Event):
@@ -145,6 +274,95 @@ class PhaseTransitioned(Event):
     at: Moment
     blocking_reasons: tuple[str, ...] = Field(default=(), description="Why the gate sent the ticket back.")
     regression: bool = Field(default=False, description="Whether a failed gate sent it back.")
+    terminal: bool = Field(default=False, description="Whether the ticket is over in `to_phase`.")
+    move: int = Field(default=0, description="Number of this move among all of the ticket, from 1.")
+    migration: int = Field(default=0, description="How often the ticket had been migrated before.")
+
+
+class TicketEdited(Event):
+    """A ticket says something else; what is null stayed as it was."""
+
+    ticket_id: Key
+    title: str | None = None
+    description: str | None = None
+    priority: Priority | None = None
+    tags: tuple[str, ...] | None = None
+    deadline: Moment | None = None
+    repository: str | None = None
+    cleared: tuple[Clearable, ...] = Field(default=(), description="Fields that it has no more.")
+    edit: int = Field(description="Number of this edit among all of the ticket, from 1.")
+    actor: str
+    at: Moment
+
+
+class CommentAdded(Event):
+    """Somebody said something about a ticket."""
+
+    ticket_id: Key
+    comment_id: Key
+    text: str
+    actor: str
+    at: Moment
+
+
+class BlockerAdded(Event):
+    """A ticket waits for another."""
+
+    ticket_id: Key
+    blocker_id: Key
+    blocked_by: tuple[Key, ...] = Field(description="All that it waits for now.")
+    change: int = Field(description="How often the blockers of the ticket have changed, with this.")
+    actor: str
+    at: Moment
+
+
+class BlockerRemoved(Event):
+    """A ticket no longer waits for another."""
+
+    ticket_id: Key
+    blocker_id: Key
+    resolved: bool = Field(default=False, description="Whether that is because the other is done.")
+    blocked_by: tuple[Key, ...] = Field(description="All that it still waits for.")
+    change: int = Field(description="How often the blockers of the ticket have changed, with this.")
+    actor: str
+    at: Moment
+
+
+class TicketMigrated(Event):
+    """A ticket is pinned to another version of its workflow; its phase, visits and history stay."""
+
+    ticket_id: Key
+    workflow: Key
+    from_version: Key
+    workflow_version: Key
+    phase_id: Key = Field(description="Phase it is in, before and after.")
+    migration: int = Field(description="Number of this migration among all of the ticket, from 1.")
+    move: int = Field(description="How often the ticket had moved before.")
+    actor: str
+    at: Moment
+
+
+class DoneClaimChecked(Event):
+    """What was claimed to be done was compared with what the phase calls done."""
+
+    ticket_id: Key
+    task_id: Key
+    phase_id: Key
+    visit: int
+    completed_criteria: tuple[str, ...]
+    all_met: bool
+    missing: tuple[str, ...]
+    actor: str
+    at: Moment
+
+
+class TaskFollowed(Event):
+    """Phase knows which visit a task belongs to."""
+
+    ticket_id: Key
+    task_id: Key
+    phase_id: Key
+    visit: int
 
 
 class GateSettled(Event):
@@ -156,6 +374,16 @@ class GateSettled(Event):
     passed: bool
     blocking_reasons: tuple[str, ...] = ()
     artifacts: tuple[Key, ...] = ()
+    at: Moment | None = Field(default=None, description="When the gate spoke.")
+
+
+class GateUnsettled(Event):
+    """The ticket knows that the verdict on its current visit no longer holds."""
+
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    at: Moment
 
 
 class WorkflowLoaded(Event):
@@ -194,6 +422,15 @@ class ValidTransitions(Query):
     """Where a ticket may go from its phase, and what each way still waits for."""
 
     ticket_id: Key
+
+
+class ValidateDone(Query):
+    """Whether what is claimed covers what the phase calls done; nothing is recorded, no gate passes by it."""
+
+    task_id: Key
+    ticket_id: Key | None = Field(default=None, description="The task's own when absent.")
+    phase_id: Key | None = Field(default=None, description="The task's own when absent.")
+    completed_criteria: tuple[str, ...] = Field(max_length=200)
 
 
 class GetWorkflow(Query):

@@ -1,5 +1,6 @@
 """Workflows, tickets and moves that the tests of phase begin with."""
 
+from datetime import datetime
 from typing import Any
 
 from services.phase.effects import shipped_workflows
@@ -121,7 +122,13 @@ def moved(from_phase: str, to_phase: str, visit: int = 1, **fields: Any) -> Phas
     )
 
 
-def settled(phase_id: str, *reasons: str, visit: int = 1, artifacts: tuple[str, ...] = ()) -> GateSettled:
+def settled(
+    phase_id: str,
+    *reasons: str,
+    visit: int = 1,
+    artifacts: tuple[str, ...] = (),
+    at: datetime | None = None,
+) -> GateSettled:
     """A gate has passed, or failed for `reasons`."""
     return GateSettled(
         ticket_id=TICKET,
@@ -130,10 +137,17 @@ def settled(phase_id: str, *reasons: str, visit: int = 1, artifacts: tuple[str, 
         passed=not reasons,
         blocking_reasons=reasons,
         artifacts=artifacts,
+        at=at,
     )
 
 
-def settle(phase_id: str, *reasons: str, visit: int = 1, artifacts: tuple[str, ...] = ()) -> SettleGate:
+def settle(
+    phase_id: str,
+    *reasons: str,
+    visit: int = 1,
+    artifacts: tuple[str, ...] = (),
+    at: datetime | None = None,
+) -> SettleGate:
     """Tell the ticket that a gate has passed, or failed for `reasons`."""
     return SettleGate(
         ticket_id=TICKET,
@@ -142,6 +156,7 @@ def settle(phase_id: str, *reasons: str, visit: int = 1, artifacts: tuple[str, .
         passed=not reasons,
         blocking_reasons=reasons,
         artifacts=artifacts,
+        at=at,
     )
 
 

@@ -1,11 +1,13 @@
 """What a gate's verdict does to a ticket."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
-from services.phase.reactions import settle_failed, settle_passed
+from services.phase.reactions import reopen_gate, settle_failed, settle_passed
 from services.phase.ticket import GateNotPassed
-from shared.contracts.gate import GateFailed, GatePassed
-from shared.contracts.phase import SettleGate, TicketMoved, TicketRef
+from shared.contracts.gate import GateFailed, GatePassed, GateReopened
+from shared.contracts.phase import GateUnsettled, ReopenGate, SettleGate, TicketMoved, TicketRef
 from shared.testing.scenario import NOON
 from tests.phase.given import (
     BUILDING,
@@ -156,5 +158,41 @@ def test_phase_acts_on_what_gates_announces() -> None:
     visit = {"gate_id": "t1.SHIP.1", "ticket_id": TICKET, "phase_id": "SHIP", "visit": 1, "at": NOON}
     passed = GatePassed.model_validate({**visit, "artifacts": ["a1"]})
     failed = GateFailed.model_validate({**visit, "artifacts": ["a1"], "blocking_reasons": [REASON]})
-    assert settle_passed(passed) == [settle("SHIP", artifacts=("a1",))]
-    assert settle_failed(failed) == [settle("SHIP", REASON, artifacts=("a1",))]
+    assert settle_passed(passed) == [settle("SHIP", artifacts=("a1",), at=NOON)]
+    assert settle_failed(failed) == [settle("SHIP", REASON, artifacts=("a1",), at=NOON)]
+    assert reopen_gate(GateReopened.model_validate(visit)) == [reopen("SHIP")]
+
+
+def reopen(phase_id: str, visit: int = 1, at: datetime = NOON) -> ReopenGate:
+    return ReopenGate(ticket_id=TICKET, phase_id=phase_id, visit=visit, at=at)
+
+
+def test_a_verdict_that_was_taken_back_protects_the_visit_again() -> None:
+    passed = ticket(*BUILDING, moved("BUILD", "CHECK"), moved("CHECK", "SHIP"), settled("SHIP"))
+    unsettled = GateUnsettled(ticket_id=TICKET, phase_id="SHIP", visit=1, at=NOON)
+    passed.when(reopen("SHIP")).then(unsettled, TicketRef(ticket_id=TICKET))
+    passed.given(unsettled).when(go("DONE")).then_refused(GateNotPassed, phase_id="SHIP")
+    passed.given(unsettled, settled("SHIP")).when(go("DONE")).then_events(moved("SHIP", "DONE"))
+
+
+def test_a_verdict_on_a_visit_that_was_left_is_not_taken_back() -> None:
+    ticket(*CHECKING).when(reopen("BUILD")).then(TicketRef(ticket_id=TICKET))
+    again = (*CHECKING, moved("CHECK", "BUILD", visit=2))
+    ticket(*again).when(reopen("BUILD")).then(TicketRef(ticket_id=TICKET))
+
+
+def test_a_verdict_is_taken_back_while_the_ticket_is_on_hold() -> None:
+    held = ticket(*SHIPPING, settled("SHIP"), moved("SHIP", "HOLD"))
+    assert isinstance(held.when(reopen("SHIP")).events()[0], GateUnsettled)
+
+
+def test_a_word_of_the_gate_that_is_older_than_the_last_one_is_not_heard() -> None:
+    later = NOON + timedelta(seconds=1)
+    [unsettled] = ticket(*SHIPPING).when(reopen("SHIP", at=later)).events()
+    overtaken = ticket(*SHIPPING, unsettled)
+    overtaken.when(settle("SHIP", at=NOON)).then(TicketRef(ticket_id=TICKET))
+    assert len(overtaken.when(settle("SHIP", at=later)).events()) == 1
+    judged = ticket(*SHIPPING, settled("SHIP", at=later))
+    judged.when(reopen("SHIP")).then(TicketRef(ticket_id=TICKET))
+    afresh = ticket(*SHIPPING, unsettled, moved("SHIP", "BUILD", visit=2), moved("BUILD", "SHIP", visit=2))
+    assert len(afresh.when(settle("SHIP", visit=2, at=NOON)).events()) == 1

@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 from operator import itemgetter
 from typing import Any
 
+import orjson
 import pytest
 
 from services.phase.service import phase
 from shared.contracts.workflow import Workflow
 from shared.kernel.schema import migrate
-from shared.testing.world import World
+from shared.testing.world import World, until
 from tests.phase.given import ALL_SHIPPED, SHIPPED, SMALL, changed
 
 
@@ -131,6 +132,9 @@ async def test_a_history_begins_with_the_opening_and_names_everybody(running: Wo
         "artifacts": [],
         "blocking_reasons": [],
         "regression": False,
+        "terminal": True,
+        "move": 1,
+        "migration": 0,
     }
 
 
@@ -185,3 +189,49 @@ async def test_a_document_is_loaded_as_yaml_text_and_refused_in_words(running: W
     broken = await ask(running, "load_workflow", document=text + "]")
     [problem] = broken["details"]["problems"]
     assert (broken["code"], problem["line"], problem["key"]) == ("invalid_workflow", 3, "")
+
+
+async def test_what_was_said_of_a_ticket_is_told_with_it(running: World) -> None:
+    await ask(running, "open_ticket", ticket_id="t1", title="Log in", deadline="2026-03-01T12:00:00Z")
+    await ask(running, "edit_ticket", ticket_id="t1", title="Log in again", priority="high", tags=["web"])
+    for number in (1, 2):
+        await ask(running, "add_comment", ticket_id="t1", comment_id=f"c{number}", text=f"Comment {number}.")
+    ticket = await query(running, "get_ticket", ticket_id="t1")
+    details = ticket["details"]
+    assert (ticket["title"], ticket["priority"], details["tags"]) == ("Log in again", "HIGH", ["web"])
+    assert details["deadline"] == "2026-03-01T12:00:00.000000+00:00"
+    assert [comment["text"] for comment in details["comments"]] == ["Comment 1.", "Comment 2."]
+    assert (details["comment_count"], details["comments"][0]["actor"]) == (2, "operator")
+    assert len(details["comments"][0]["at"]) == len(details["opened_at"]) == len(details["deadline"])
+
+
+async def test_a_ticket_is_unblocked_by_itself_when_the_last_blocker_is_done(running: World) -> None:
+    for number in (1, 2):
+        await ask(running, "open_ticket", ticket_id=f"b{number}", title="First")
+    await ask(running, "open_ticket", ticket_id="t1", title="Then", blocked_by=["b1"])
+    await ask(running, "add_blocker", ticket_id="t1", blocker_id="b2")
+    circle = await ask(running, "add_blocker", ticket_id="b1", blocker_id="t1")
+    assert (circle["code"], circle["details"]["cycle"]) == ("blocker_cycle", ["b1", "t1", "b1"])
+    for number in (1, 2):
+        await ask(running, "override_transition", ticket_id=f"b{number}", to_phase="PHASE_DONE", reason="x")
+
+    async def is_free() -> bool:
+        return not (await query(running, "get_ticket", ticket_id="t1"))["details"]["blocked_by"]
+
+    await until(is_free, seconds=30)
+    resolved = await running.events(2, subject="evt.phase.blocker_removed.t1", seconds=30)
+    assert all(orjson.loads(event.data)["resolved"] for event in resolved)
+
+
+async def test_a_done_claim_is_known_by_its_task_alone(running: World) -> None:
+    await ask(running, "open_ticket", ticket_id="t1", title="Log in")
+    visit = {"ticket_id": "t1", "phase_id": "PHASE_TESTING", "visit": 1}
+    await ask(running, "follow_task", task_id="k1", **visit)
+    wanted = SHIPPED.phase("PHASE_TESTING")
+    assert wanted is not None
+    claimed = await query(running, "validate_done", task_id="k1", completed_criteria=[])
+    assert (claimed["all_met"], claimed["missing"]) == (False, list(wanted.done_definitions))
+    recorded = await ask(running, "record_done_claim", task_id="k1", completed_criteria=claimed["missing"])
+    assert recorded == {**visit, "all_met": True, "missing": []}
+    unknown = await query(running, "validate_done", task_id="k2", completed_criteria=[])
+    assert unknown["code"] == "task_not_found"

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
+from services.phase.opening import TicketExists
 from services.phase.ticket import (
     GateNotPassed,
     IllegalTransition,
     PhaseChanged,
-    TicketExists,
     TicketNotFound,
     UnknownPhase,
+    resolving,
 )
 from services.phase.workflow import UnknownWorkflow
 from shared.contracts.messages import Authority, Command
@@ -23,7 +24,7 @@ from shared.contracts.phase import (
     Transition,
     Unblock,
 )
-from shared.testing.scenario import NOON
+from shared.testing.scenario import NOON, Scenario
 from tests.phase.given import (
     BUILDING,
     CHECKING,
@@ -59,7 +60,9 @@ START = "PHASE_BACKLOG"
 def test_a_ticket_starts_in_the_initial_phase_and_pins_the_adopted_version() -> None:
     fields: dict[str, Any] = {"tags": ("web",), "blocked_by": ("t0",), "repository": "/src", "deadline": NOON}
     wish = OpenTicket(ticket_id=TICKET, title="A ticket", workflow="small", **fields)
-    PHASE.given(*known()).when(wish).then(opened(**fields), TicketRef(ticket_id=TICKET))
+    PHASE.given(*known(), opened(ticket_id="t0")).when(wish).then(
+        opened(**fields), TicketRef(ticket_id=TICKET)
+    )
 
 
 def test_a_ticket_opened_after_an_older_version_is_adopted_again_pins_that_one() -> None:
@@ -161,7 +164,7 @@ def test_an_override_goes_anywhere_past_table_and_gates() -> None:
     wish = OverrideTransition(ticket_id=TICKET, to_phase="DONE", reason="Shipped by hand.")
     answer = TicketMoved(ticket_id=TICKET, from_phase="BUILD", to_phase="DONE", visit=1)
     forced = moved("BUILD", "DONE", reason="Shipped by hand.", forced=True)
-    ticket(*BUILDING).when(wish).then(forced, answer)
+    ticket(*BUILDING).when(wish).then(forced, answer, resolving(TICKET, NOON))
 
 
 def test_an_override_reopens_a_done_ticket() -> None:
@@ -179,3 +182,9 @@ def test_an_override_into_the_same_phase_begins_it_again() -> None:
 
 def test_an_override_needs_a_guardian() -> None:
     assert OverrideTransition.authority is Authority.GUARDIAN
+
+
+def test_the_moves_of_a_ticket_are_numbered() -> None:
+    numbered = Scenario(PHASE.aggregates, PHASE.rules).given(*known(), opened(), *SHIPPING)
+    [move] = numbered.when(go("HOLD")).events()
+    assert move == moved("SHIP", "HOLD", move=4)
