@@ -5,12 +5,20 @@ import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import monotonic
+from typing import Any
 
 import structlog
+from uuid_utils import uuid7
 
 from omoi.services import all_services
+from omoi.workflow_folder import Load, watching
+from shared.contracts.messages import Authority
+from shared.contracts.phase import LoadWorkflow
+from shared.contracts.workflow import Workflow
 from shared.kernel import tracing
+from shared.kernel.envelope import Envelope
 from shared.kernel.http import Pages, serving
 from shared.kernel.metrics import Metrics
 from shared.kernel.runtime import Runtime
@@ -65,6 +73,23 @@ def _collect_less() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
+def loading(runtime: Runtime) -> Load:
+    """Loads workflows in the name of the service: who may write to its folder may load."""
+
+    async def load(workflow: Workflow) -> dict[str, Any]:
+        envelope = Envelope(
+            id=str(uuid7()),
+            name=LoadWorkflow.wire_name(),
+            command=LoadWorkflow(document=workflow),
+            actor=runtime.service.name,
+            authority=Authority.SYSTEM,
+            received_at=datetime.now(UTC),
+        )
+        return await runtime.give(envelope)
+
+    return load
+
+
 @asynccontextmanager
 async def hosting(settings: Settings, names: Sequence[str] = ()) -> AsyncIterator[Host]:
     """Run services (all of them when none is named) until the block ends.
@@ -85,6 +110,8 @@ async def hosting(settings: Settings, names: Sequence[str] = ()) -> AsyncIterato
         ]
         for runtime in runtimes:
             await undo.enter_async_context(runtime)
+            if runtime.service.name == LoadWorkflow.owner() and settings.workflows is not None:
+                await undo.enter_async_context(watching(settings.workflows, loading(runtime)))
         _collect_less()
         if settings.http_port is not None:
             pages = Pages(runtimes, metrics)

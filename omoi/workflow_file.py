@@ -33,6 +33,10 @@ class Flaw:
         """`workflows/mine.yaml:12: phases[3].on_failure: There is no phase PHASE_TEST.`"""
         return f"{self.file}:{self.line}: {f'{self.key}: ' if self.key else ''}{self.message}"
 
+    def as_json(self) -> dict[str, str | int]:
+        """What scripts are told; the file is known to them."""
+        return {"line": self.line, "key": self.key, "message": self.message}
+
 
 class WorkflowFileFlawed(Exception):
     """The file holds no sound workflow; `flaws` says where and why, in the order of the lines."""

@@ -7,9 +7,9 @@ import typer
 
 from omoi import workflow_file
 from omoi.cli.console import (
+    DONE,
     OPERATOR_NAME,
     REFUSED,
-    USAGE,
     As,
     Json,
     connected,
@@ -19,48 +19,105 @@ from omoi.cli.console import (
     print_table,
     run,
 )
+from omoi.workflow_file import Flaw, WorkflowFileFlawed
+from omoi.workflow_folder import files_in
 from shared.contracts.phase import GetWorkflow, ListWorkflows, LoadWorkflow
 from shared.contracts.workflow import Workflow
 
 app = typer.Typer(no_args_is_help=True, help="Check, load and export workflow documents.")
-Files = Annotated[list[Path], typer.Argument(help="YAML files.", exists=True, dir_okay=False)]
+Files = Annotated[
+    list[Path], typer.Argument(help="YAML files, and folders of them.", exists=True, metavar="FILE|FOLDER")
+]
+
+
+def named(paths: list[Path]) -> list[Path]:
+    """The files, with those of each folder in its place."""
+    found: list[Path] = []
+    for path in paths:
+        inside = files_in(path) if path.is_dir() else [path]
+        if not inside:
+            raise typer.BadParameter(f"there is no .yaml file in {path}")
+        found += inside
+    return found
+
+
+def examined(paths: list[Path]) -> tuple[dict[Path, Workflow], list[Flaw]]:
+    """The workflows of the files, and every flaw of those that hold none."""
+    sound: dict[Path, Workflow] = {}
+    flaws: list[Flaw] = []
+    for path in paths:
+        try:
+            workflow = workflow_file.read(path)
+        except WorkflowFileFlawed as flawed:
+            flaws += flawed.flaws
+            continue
+        except OSError as error:
+            raise typer.BadParameter(f"{path} cannot be read: {error}") from error
+        sound[path] = workflow
+    return sound, flaws
+
+
+def twice(folders: list[Path], sound: dict[Path, Workflow]) -> list[Flaw]:
+    """Files of a folder that hold a workflow which another file there holds too."""
+    flaws: list[Flaw] = []
+    for folder in folders:
+        first: dict[str, Path] = {}
+        for path in files_in(folder):
+            name = sound[path].name if path in sound else None
+            if name in first:
+                flaws.append(Flaw(path, 1, "name", f"{name} is the workflow of {first[name]} too."))
+            elif name is not None:
+                first[name] = path
+    return flaws
 
 
 def read(path: Path) -> Workflow:
     """The workflow of a file; every flaw is printed with its line, and the command ends."""
-    try:
-        return workflow_file.read(path)
-    except workflow_file.WorkflowFileFlawed as flawed:
-        for flaw in flawed.flaws:
-            err.print(str(flaw), markup=False, soft_wrap=True)
-        raise typer.Exit(REFUSED) from None
-    except OSError as error:
-        err.print(f"{path} cannot be read: {error}", markup=False)
-        raise typer.Exit(USAGE) from None
+    sound, flaws = examined([path])
+    _end_if(flaws)
+    return sound[path]
+
+
+def _end_if(flaws: list[Flaw]) -> None:
+    for flaw in flaws:
+        err.print(str(flaw), markup=False, soft_wrap=True)
+    if flaws:
+        raise typer.Exit(REFUSED)
 
 
 @app.command()
 def validate(files: Files, as_json: Json = False) -> None:
     """Check documents whole; nothing has to run."""
-    sound = {str(path): read(path) for path in files}
+    sound, flaws = examined(named(files))
+    flaws += twice([path for path in files if path.is_dir()], sound)
     if as_json:
-        print_json({path: {"name": w.name, "version": w.version} for path, w in sound.items()})
-        return
-    for path, workflow in sound.items():
+        flawed = {
+            str(path): {"problems": [flaw.as_json() for flaw in flaws if flaw.file == path]}
+            for path in dict.fromkeys(flaw.file for flaw in flaws)
+        }
+        told = {str(path): {"name": w.name, "version": w.version} for path, w in sound.items()}
+        print_json(told | flawed)
+        raise typer.Exit(REFUSED if flaws else DONE)
+    for path in [path for path in sound if path not in {flaw.file for flaw in flaws}]:
+        workflow = sound[path]
         out.print(
             f"{path}: {workflow.name} {workflow.version} is sound ({len(workflow.phases)} phases).",
             markup=False,
+            soft_wrap=True,
         )
+    _end_if(flaws)
 
 
 @app.command()
 def load(files: Files, actor: As = OPERATOR_NAME, as_json: Json = False) -> None:
     """Load documents; tickets opened from now on pin the new versions."""
-    workflows = [read(path) for path in files]
+    sound, flaws = examined(named(files))
+    flaws += twice([path for path in files if path.is_dir()], sound)
+    _end_if(flaws)
 
     async def work() -> int:
         async with connected(actor) as client:
-            for workflow in workflows:
+            for workflow in sound.values():
                 answer = (await client.ask(LoadWorkflow(document=workflow))).accepted()
                 if as_json:
                     print_json(answer.raw)

@@ -23,7 +23,7 @@ def local_problems(workflow: Workflow) -> list[Problem]:
 
 
 def _spelt(workflow: Workflow) -> Workflow:
-    """The workflow with misspelt ways put right, so that one slip is not told as many."""
+    """The workflow with misspelt phases put right, so that one slip is not told as many."""
     known = [phase.id for phase in workflow.phases]
     spelt = [
         phase.model_copy(
@@ -31,7 +31,11 @@ def _spelt(workflow: Workflow) -> Workflow:
         )
         for phase in workflow.phases
     ]
-    return workflow.model_copy(update={"phases": tuple(spelt)})
+    columns = [
+        column.model_copy(update={"phases": tuple(closest(name, known) for name in column.phases)})
+        for column in workflow.columns
+    ]
+    return workflow.model_copy(update={"phases": tuple(spelt), "columns": tuple(columns)})
 
 
 def _names(workflow: Workflow) -> Iterator[Problem]:

@@ -23,6 +23,10 @@ class Settings(BaseSettings):
         description='Authority of actors, for example `{"ann": 4}`; everybody else is a WORKER.',
     )
     replicas: int = Field(default=1, ge=1, le=5, description="Copies of the streams in a NATS cluster.")
+    workflows: Path | None = Field(
+        default=None,
+        description="Folder of workflow files: each is loaded at the start and whenever it changes.",
+    )
     log_level: str = "info"
     traces: bool = Field(
         default=False,
