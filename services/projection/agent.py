@@ -10,19 +10,24 @@ from shared.contracts.agent import (
     AgentDegraded,
     AgentDeregistered,
     AgentLost,
+    AgentQuarantined,
     AgentRecovered,
     AgentRegistered,
+    AgentReleased,
+    AgentUpdated,
     Status,
 )
 from shared.contracts.task import TaskClaimed, TaskCompleted, TaskLeaseExpired
+
+UPDATABLE = ("name", "capabilities", "capacity", "tags", "phases", "version", "metadata")
 
 
 @dataclass(frozen=True)
 class Agent:
     """An agent; without a status it has never registered.
 
-    The registry's events change the fields up to `status_since`, the scheduler's those that follow, and so it
-    does not matter which of the two is heard first.
+    The registry's events change the fields up to `quarantine_reason`, the scheduler's those that follow, and
+    so it does not matter which of the two is heard first.
     """
 
     agent_id: str
@@ -39,6 +44,7 @@ class Agent:
     registered_at: datetime | None = None
     status: Status | None = None
     status_since: datetime | None = None
+    quarantine_reason: str | None = None
     claims: int = 0
     completed: int = 0
     lost: int = 0
@@ -48,10 +54,13 @@ class Agent:
 
 AgentEvent = (
     AgentRegistered
+    | AgentUpdated
     | AgentAvailabilityChanged
     | AgentDegraded
     | AgentLost
     | AgentRecovered
+    | AgentQuarantined
+    | AgentReleased
     | AgentDeregistered
     | TaskClaimed
     | TaskCompleted
@@ -65,6 +74,8 @@ def evolve(row: Agent | None, event: AgentEvent) -> Agent:
     match event:
         case AgentRegistered():
             return _registered(agent, event)
+        case AgentUpdated():
+            return _updated(agent, event)
         case AgentAvailabilityChanged():
             return replace(agent, available=event.available)
         case AgentDegraded():
@@ -73,6 +84,10 @@ def evolve(row: Agent | None, event: AgentEvent) -> Agent:
             return replace(agent, status="FAILED", status_since=event.at)
         case AgentRecovered():
             return replace(agent, status="IDLE", status_since=event.at, session=event.session)
+        case AgentQuarantined():
+            return replace(agent, quarantine_reason=event.reason)
+        case AgentReleased():
+            return replace(agent, quarantine_reason=None)
         case AgentDeregistered():
             return replace(agent, status="TERMINATED", status_since=event.at)
         case TaskClaimed():
@@ -81,6 +96,11 @@ def evolve(row: Agent | None, event: AgentEvent) -> Agent:
             return replace(agent, completed=agent.completed + 1)
         case TaskLeaseExpired():
             return replace(agent, lost=agent.lost + 1)
+
+
+def _updated(agent: Agent, event: AgentUpdated) -> Agent:
+    changed = {name: value for name in UPDATABLE if (value := getattr(event, name)) is not None}
+    return replace(agent, **changed | ({"phases": event.phases or None} if "phases" in changed else {}))
 
 
 def _registered(agent: Agent, event: AgentRegistered) -> Agent:

@@ -1,49 +1,51 @@
-"""An agent: its sessions, and the beats by which it is known to live."""
+"""An agent: what is known of it, how facts change it, and who may act for it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
+from services.registry.record import Record, counted
 from shared.contracts.agent import (
+    IDLE_SECONDS,
+    RUNNING_SECONDS,
+    AgentAttemptBegan,
+    AgentAttemptEnded,
     AgentAvailabilityChanged,
     AgentDegraded,
     AgentDeregistered,
     AgentLost,
+    AgentQuarantined,
     AgentRecovered,
     AgentRegistered,
-    Deregister,
-    Heartbeat,
-    MissBeat,
-    Register,
-    Session,
-    SetAvailability,
+    AgentReleased,
+    AgentUpdated,
+    Outcome,
     Status,
 )
-from shared.kernel.decider import Aggregate, CancelTimer, Context, Facts, Past, Refused, Timer
+from shared.contracts.messages import Authority
+from shared.kernel.decider import Aggregate, Context, NotAuthorised, Past, Refused
 
-IDLE_SECONDS = 30.0
-RUNNING_SECONDS = 15.0
+Standing = Literal["SPAWNING", "IDLE", "DEGRADED", "FAILED", "TERMINATED"]
+"""What its beats say of an agent; a quarantine lies over it."""
 
-DEGRADED_AFTER = 2
-LOST_AFTER = 3
-"""Beats missed in a row."""
+HEALTH: Mapping[Standing, float] = {
+    "SPAWNING": 0.0,
+    "IDLE": 1.0,
+    "DEGRADED": 0.5,
+    "FAILED": 0.0,
+    "TERMINATED": 0.0,
+}
+UPDATABLE = ("name", "capabilities", "capacity", "tags", "phases", "version", "metadata")
 
 
 class AgentNotFound(Refused):
     """No agent of that id is here."""
 
 
-class StaleSession(Refused):
-    """The session is over: the agent was lost, left, or has begun another one."""
-
-
 @dataclass(frozen=True)
 class Agent:
-    """An agent; without a session it was never here.
-
-    An agent that lives is IDLE: whether it is RUNNING is telemetry, which its beats tell and no event.
-    """
+    """An agent; without a session it has never registered."""
 
     agent_id: str = ""
     name: str = ""
@@ -54,150 +56,175 @@ class Agent:
     phases: tuple[str, ...] | None = None
     version: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    idle_seconds: float = IDLE_SECONDS
+    running_seconds: float = RUNNING_SECONDS
     available: bool = True
-    status: Status = "SPAWNING"
+    standing: Standing = "SPAWNING"
+    quarantine_reason: str | None = None
     session: int = 0
+    registered_by: str | None = None
     registered_at: datetime | None = None
     last_seen_at: datetime | None = None
     """When an agent that is no longer well was last heard of; of one that is, its timer knows."""
+    claims: dict[str, int] = field(default_factory=dict)
+    """Task -> attempts begun less attempts ended; -1 when the end was heard of first."""
+    record: Record = field(default_factory=Record)
+    last_used_at: datetime | None = None
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks it has."""
+        return tuple(sorted(task_id for task_id, open_ in self.claims.items() if open_ > 0))
 
-def register(command: Register, past: Past, context: Context) -> Facts:
-    """Registering again begins a new session and ends the one before."""
-    agent_id = command.agent_id or context.new_id("agent_id")
-    registered = AgentRegistered(
-        agent_id=agent_id,
-        name=command.name or agent_id,
-        agent_type=command.agent_type,
-        capabilities=normalised(command.capabilities),
-        capacity=command.capacity,
-        tags=command.tags,
-        phases=command.phases,
-        version=command.version,
-        metadata=command.metadata,
-        session=past.of(Agent, agent_id).session + 1,
-        at=context.at,
-    )
-    return [registered, *_alive(agent_id, registered.session, context.at)]
+    @property
+    def running(self) -> int:
+        """How many tasks it has."""
+        return len(self.tasks)
 
+    @property
+    def here(self) -> bool:
+        """Whether it has registered and not left."""
+        return self.standing not in ("SPAWNING", "TERMINATED")
 
-def heartbeat(command: Heartbeat, past: Past, context: Context) -> Facts:
-    """A beat moves the agent's timer; it is a fact only when the agent was not well."""
-    agent = past.of(Agent, command.agent_id)
-    if not agent.session:
-        raise _not_found(command.agent_id)
-    if command.session != agent.session or agent.status == "TERMINATED":
-        raise StaleSession(
-            f"Session {command.session} of agent {command.agent_id} is over. Register again.",
-            agent_id=command.agent_id,
-            session=command.session,
+    @property
+    def status(self) -> Status:
+        """Where it stands on the ladder, as far as events tell."""
+        if self.here and self.quarantine_reason is not None:
+            return "QUARANTINED"
+        return "RUNNING" if self.standing == "IDLE" and self.running else self.standing
+
+    @property
+    def health(self) -> float:
+        """1 when it is well, 0.5 when it is degraded, else 0."""
+        return HEALTH[self.standing]
+
+    @property
+    def offered(self) -> bool:
+        """Whether it may be given another task."""
+        return (
+            self.available and self.status in ("IDLE", "RUNNING", "DEGRADED") and self.running < self.capacity
         )
-    session = agent.session + 1 if agent.status == "FAILED" else agent.session
-    well = agent.status not in ("DEGRADED", "FAILED")
-    recovered = AgentRecovered(agent_id=command.agent_id, session=session, at=context.at)
-    return [
-        *([] if well else [recovered]),
-        *_alive(command.agent_id, session, context.at, running=command.running > 0),
-    ]
 
 
-def miss_beat(command: MissBeat, past: Past, context: Context) -> Facts:
-    """One missed beat is let pass; an agent that missed two is degraded, and one that missed three is lost.
-
-    Each rung waits a whole interval from the one before, so that agents get their chance to beat after the
-    registry itself was away.
-    """
-    agent = past.of(Agent, command.agent_id)
-    if command.session != agent.session or agent.status == "TERMINATED":
-        return []
-    told = command.model_dump(include={"agent_id", "session", "missed", "last_seen_at"})
-    if command.missed >= LOST_AFTER:
-        return [AgentLost(**told, at=context.at)]
-    next_miss = _timer(command.model_copy(update={"missed": command.missed + 1}), context.at)
-    if command.missed >= DEGRADED_AFTER:
-        return [AgentDegraded(**told, at=context.at), next_miss]
-    return [next_miss]
-
-
-def set_availability(command: SetAvailability, past: Past, context: Context) -> Facts:
-    """Whether work is offered to an agent is no matter of its health."""
-    agent = past.of(Agent, command.agent_id)
-    if not agent.session or agent.status == "TERMINATED":
-        raise _not_found(command.agent_id)
-    if agent.available == command.available:
-        return []
-    return [AgentAvailabilityChanged(agent_id=command.agent_id, available=command.available, at=context.at)]
-
-
-def deregister(command: Deregister, past: Past, context: Context) -> Facts:
-    """Leaving twice is leaving once."""
-    agent = past.of(Agent, command.agent_id)
+def known(past: Past, agent_id: str) -> Agent:
+    """An agent that has registered once."""
+    agent = past.of(Agent, agent_id)
     if not agent.session:
-        raise _not_found(command.agent_id)
-    if agent.status == "TERMINATED":
-        return []
-    left = AgentDeregistered(
-        agent_id=command.agent_id, session=agent.session, reason=command.reason, at=context.at
+        raise AgentNotFound(f"There is no agent {agent_id}. Register it first.", agent_id=agent_id)
+    return agent
+
+
+def present(past: Past, agent_id: str) -> Agent:
+    """An agent that has not left."""
+    agent = known(past, agent_id)
+    if not agent.here:
+        raise AgentNotFound(f"Agent {agent_id} has left. Register it again.", agent_id=agent_id)
+    return agent
+
+
+def authorise(agent: Agent, context: Context) -> None:
+    """Refuse whoever may not act for the agent: it may itself, who registered it, and MONITOR or above."""
+    if context.authority >= Authority.MONITOR or context.actor in (agent.agent_id, agent.registered_by):
+        return
+    owner = f"{agent.registered_by}, who registered it, " if agent.registered_by else ""
+    raise NotAuthorised(
+        f"{context.actor} may not act for agent {agent.agent_id}. That may {agent.agent_id} itself, {owner}"
+        f"and anybody with MONITOR authority: end the subject with one of those names.",
+        agent_id=agent.agent_id,
+        registered_by=agent.registered_by,
+        held=context.authority.name,
     )
-    return [left, CancelTimer(beat_key(command.agent_id))]
-
-
-AgentEvent = (
-    AgentRegistered
-    | AgentAvailabilityChanged
-    | AgentDegraded
-    | AgentLost
-    | AgentRecovered
-    | AgentDeregistered
-)
-
-
-def evolve(agent: Agent, event: AgentEvent) -> Agent:
-    """The agent after `event`."""
-    match event:
-        case AgentRegistered():
-            said = event.model_dump(exclude={"at"})
-            registered_at = agent.registered_at or event.at
-            return Agent(**said, available=agent.available, status="IDLE", registered_at=registered_at)
-        case AgentAvailabilityChanged():
-            return replace(agent, available=event.available)
-        case AgentDegraded():
-            return replace(agent, status="DEGRADED", last_seen_at=event.last_seen_at)
-        case AgentLost():
-            return replace(agent, status="FAILED", last_seen_at=event.last_seen_at)
-        case AgentRecovered():
-            return replace(agent, status="IDLE", session=event.session, last_seen_at=None)
-        case AgentDeregistered():
-            return replace(agent, status="TERMINATED", last_seen_at=event.at)
-
-
-AGENT = Aggregate(Agent, evolve, key="agent_id")
-
-
-def beat_key(agent_id: str) -> str:
-    """Key of the timer that waits for an agent's next beat."""
-    return f"beat-{agent_id}"
 
 
 def normalised(capabilities: Iterable[str]) -> tuple[str, ...]:
     """Trimmed, in lower case, each once, in the order given."""
-    trimmed = (capability.strip().lower() for capability in capabilities)
-    return tuple(dict.fromkeys(capability for capability in trimmed if capability))
+    return trimmed(capability.lower() for capability in capabilities)
 
 
-def _alive(agent_id: str, session: int, at: datetime, *, running: bool = False) -> tuple[Timer, Session]:
-    """Wait for the next beat, and say until when."""
-    interval = RUNNING_SECONDS if running else IDLE_SECONDS
-    first = MissBeat(agent_id=agent_id, session=session, missed=1, interval_seconds=interval, last_seen_at=at)
-    status: Status = "RUNNING" if running else "IDLE"
-    return _timer(first, at), Session(
-        agent_id=agent_id, session=session, status=status, heartbeat_seconds=interval
+def trimmed(words: Iterable[str]) -> tuple[str, ...]:
+    """Without blanks around them, each once, in the order given."""
+    return tuple(dict.fromkeys(word for word in (word.strip() for word in words) if word))
+
+
+AgentEvent = (
+    AgentRegistered
+    | AgentUpdated
+    | AgentAvailabilityChanged
+    | AgentDegraded
+    | AgentLost
+    | AgentRecovered
+    | AgentQuarantined
+    | AgentReleased
+    | AgentDeregistered
+    | AgentAttemptBegan
+    | AgentAttemptEnded
+)
+
+
+def evolve(agent: Agent, event: AgentEvent) -> Agent:
+    """The agent after `event`: the one way along the ladder."""
+    match event:
+        case AgentRegistered():
+            said = event.model_dump(exclude={"at"})
+            registered_at = agent.registered_at or event.at
+            return replace(agent, **said, standing="IDLE", registered_at=registered_at, last_seen_at=None)
+        case AgentUpdated():
+            return replace(agent, **_changes(event))
+        case AgentAvailabilityChanged():
+            return replace(agent, available=event.available)
+        case AgentDegraded():
+            return replace(agent, standing="DEGRADED", last_seen_at=event.last_seen_at)
+        case AgentLost():
+            return replace(agent, standing="FAILED", last_seen_at=event.last_seen_at)
+        case AgentRecovered():
+            return replace(agent, standing="IDLE", session=event.session, last_seen_at=None)
+        case AgentQuarantined():
+            return replace(agent, quarantine_reason=event.reason)
+        case AgentReleased():
+            return replace(agent, quarantine_reason=None)
+        case AgentDeregistered():
+            return replace(agent, standing="TERMINATED", last_seen_at=event.at)
+        case AgentAttemptBegan():
+            return _begun(agent, event)
+        case AgentAttemptEnded():
+            return _ended(agent, event)
+
+
+def _changes(event: AgentUpdated) -> dict[str, Any]:
+    changed = {name: getattr(event, name) for name in UPDATABLE if getattr(event, name) is not None}
+    return changed | ({"phases": event.phases or None} if event.phases is not None else {})
+
+
+def _begun(agent: Agent, event: AgentAttemptBegan) -> Agent:
+    used_at = max(event.at, agent.last_used_at or event.at)
+    return replace(
+        agent, agent_id=event.agent_id, claims=_moved(agent.claims, event.task_id, 1), last_used_at=used_at
     )
 
 
-def _timer(command: MissBeat, at: datetime) -> Timer:
-    return Timer(beat_key(command.agent_id), at + timedelta(seconds=command.interval_seconds), command)
+def _ended(agent: Agent, event: AgentAttemptEnded) -> Agent:
+    return replace(
+        agent,
+        agent_id=event.agent_id,
+        claims=_moved(agent.claims, event.task_id, -1),
+        record=_noted(agent.record, event.task_type, event.outcome),
+    )
 
 
-def _not_found(agent_id: str) -> AgentNotFound:
-    return AgentNotFound(f"There is no agent {agent_id}. Register it first.", agent_id=agent_id)
+def _moved(claims: Mapping[str, int], task_id: str, by: int) -> dict[str, int]:
+    """Begins and ends add up to the same whatever their order."""
+    moved = {**claims, task_id: claims.get(task_id, 0) + by}
+    return {task: count for task, count in moved.items() if count}
+
+
+def _noted(record: Record, task_type: str | None, outcome: Outcome) -> Record:
+    match outcome:
+        case "completed":
+            return counted(record, task_type, completed=1)
+        case "failed" | "lost":
+            return counted(record, task_type, failed=1)
+        case "cancelled" | "returned":
+            return record
+
+
+AGENT = Aggregate(Agent, evolve, key="agent_id")

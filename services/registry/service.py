@@ -1,29 +1,42 @@
-"""The registry service: agents, and whether they live."""
+"""The registry service: agents, what they can do, and whether they live."""
 
-from services.registry.agent import AGENT, deregister, heartbeat, miss_beat, register, set_availability
-from services.registry.queries import get_agent, list_agents
+from services.registry import attempt, reactions, session, standing
+from services.registry.agent import AGENT
+from services.registry.queries.agent import get_agent, list_agents
+from services.registry.queries.search import best_fit, search
 from services.registry.tables import AGENT_INDEX
-from shared.contracts.agent import (
-    Deregister,
-    GetAgent,
-    Heartbeat,
-    ListAgents,
-    MissBeat,
-    Register,
-    SetAvailability,
-)
+from shared.contracts import agent, task
 from shared.kernel.declaration import Service
 
 registry = Service(
     "registry",
     aggregates=(AGENT,),
     obeys={
-        Register: register,
-        Heartbeat: heartbeat,
-        SetAvailability: set_availability,
-        Deregister: deregister,
-        MissBeat: miss_beat,
+        agent.Register: session.register,
+        agent.Update: standing.update,
+        agent.SetAvailability: standing.set_availability,
+        agent.Heartbeat: session.heartbeat,
+        agent.Quarantine: standing.quarantine,
+        agent.Release: standing.release,
+        agent.Deregister: session.deregister,
+        agent.MissBeat: session.miss_beat,
+        agent.BeginAttempt: attempt.begin_attempt,
+        agent.EndAttempt: attempt.end_attempt,
     },
-    answers={GetAgent: get_agent, ListAgents: list_agents},
+    hears={
+        task.TaskClaimed: reactions.begin,
+        task.TaskCompleted: reactions.complete,
+        task.TaskRetryScheduled: reactions.fail,
+        task.TaskFailed: reactions.fail,
+        task.TaskTimedOut: reactions.time_out,
+        task.TaskLeaseExpired: reactions.lose,
+        task.TaskCancelled: reactions.cancel,
+    },
+    answers={
+        agent.GetAgent: get_agent,
+        agent.ListAgents: list_agents,
+        agent.Search: search,
+        agent.BestFit: best_fit,
+    },
     indexes=(AGENT_INDEX,),
 )

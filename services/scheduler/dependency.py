@@ -163,6 +163,7 @@ def failed(decision: Decision, task: Task, error: str) -> TaskFailed:
         failed_at=decision.at,
     )
 
+        claim_epoch=decision.of(Task, task.task_id).open_claim,
 
 def cancelled(decision: Decision, task: Task, reason: str) -> TaskCancelled:
     """The task is stopped for good."""

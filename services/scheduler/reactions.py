@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.contracts.agent import AgentDeregistered, AgentLost
+from shared.contracts.agent import AgentDeregistered, AgentLost, AgentQuarantined
 from shared.contracts.messages import Command
 from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
 from shared.contracts.task import EnterPhase, FollowTicket, FollowWorkflow, ReleaseClaims
@@ -48,6 +48,12 @@ def enter_phase(event: PhaseTransitioned) -> Sequence[Command]:
 def release_lost(event: AgentLost) -> Sequence[Command]:
     """Take its tasks from an agent that fell silent; when it comes back it is in a new session."""
     reason = f"Agent {event.agent_id} is lost: it missed {event.missed} heartbeats."
+    return [ReleaseClaims(agent_id=event.agent_id, reason=reason, before=event.at)]
+
+
+def release_quarantined(event: AgentQuarantined) -> Sequence[Command]:
+    """Take its tasks from an agent that may have none."""
+    reason = f"Agent {event.agent_id} is quarantined: {event.reason}"
     return [ReleaseClaims(agent_id=event.agent_id, reason=reason, before=event.at)]
 
 

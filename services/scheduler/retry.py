@@ -62,6 +62,9 @@ def lose_attempt(decision: Decision, task: Task, error: str, *, retryable: bool)
             not_before=not_before,
             failed_at=decision.at,
         ),
+            task_type=task.task_type,
+            agent_id=task.agent_id,
+            claim_epoch=decision.of(Task, task.task_id).open_claim,
         *timer.of_attempt(decision.of(Task, task.task_id)),
         timer.backoff(task.task_id, task.attempt, not_before),
     )
@@ -85,6 +88,7 @@ def time_out_task(command: TimeOutTask, past: Past, context: Context) -> Facts:
             at=decision.at,
         ),
         *timer.of_attempt(task),
+            task_type=task.task_type,
     )
     lose_attempt(decision, task, f"Attempt {task.attempt} ran longer than {seconds:g} s.", retryable=True)
     return decision.facts

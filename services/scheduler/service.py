@@ -49,6 +49,7 @@ scheduler = Service(
         phase.TicketOpened: reactions.follow_ticket,
         phase.PhaseTransitioned: reactions.enter_phase,
         agent.AgentLost: reactions.release_lost,
+        agent.AgentQuarantined: reactions.release_quarantined,
         agent.AgentDeregistered: reactions.release_deregistered,
     },
     answers={

@@ -100,6 +100,11 @@ class Task:
         return self.agent_id
 
     @property
+    @property
+    def open_claim(self) -> int | None:
+        """Epoch of the claim that holds now."""
+        return self.claim_epoch if self.claimed else None
+
     def ended(self) -> bool:
         """Whether it is over, unless somebody retries it."""
         return self.status in ("completed", "failed", "cancelled")

@@ -199,6 +199,7 @@ class AgentView(Result):
     available: bool = True
     registered_at: Moment | None = None
     status_since: Moment | None = None
+    quarantine_reason: str | None = Field(default=None, description="Why it is QUARANTINED.")
     tasks: tuple[Key, ...] = Field(default=(), description="The tasks it has now.")
     claims: int = Field(default=0, description="Attempts it has begun.")
     completed: int = Field(default=0, description="Attempts that completed their task.")

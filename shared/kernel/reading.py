@@ -38,5 +38,5 @@ class Reading(Protocol):
     async def rows(self, statement: Executable) -> Sequence[dict[str, Any]]:
         """Rows of a SQLAlchemy Core statement over the service's own tables (`schema=None`)."""
 
-    async def timers(self, prefix: str) -> Sequence[dict[str, Any]]:
-        """Timers whose key starts with `prefix`: `{key, due_at, set_at}`."""
+    async def timers(self, keys: Sequence[str]) -> Sequence[dict[str, Any]]:
+        """Timers of those keys, as far as they are set: `{key, due_at, set_at, body}`, `body` the command."""

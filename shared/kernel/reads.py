@@ -35,11 +35,11 @@ class StoreReading(Reading):
         async with self._store.pool.acquire() as connection:
             return [dict(row) for row in await connection.fetch(sql, *arguments)]
 
-    async def timers(self, prefix: str) -> list[dict[str, Any]]:
-        """Timers whose key starts with `prefix`."""
+    async def timers(self, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Timers of those keys, as far as they are set."""
         async with self._store.pool.acquire() as connection:
             rows = await connection.fetch(
-                "SELECT key, due_at, set_at FROM timers WHERE starts_with(key, $1) ORDER BY key", prefix
+                "SELECT key, due_at, set_at, body::jsonb FROM timers WHERE key = ANY ($1) ORDER BY key", keys
             )
         return [dict(row) for row in rows]
 

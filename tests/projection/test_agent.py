@@ -1,6 +1,15 @@
 """An agent as it is read: what the registry and the scheduler have said of it."""
 
-from shared.contracts.agent import AgentAvailabilityChanged, AgentDeregistered, AgentLost, AgentRecovered
+from shared.contracts.agent import (
+    AgentAvailabilityChanged,
+    AgentDegraded,
+    AgentDeregistered,
+    AgentLost,
+    AgentQuarantined,
+    AgentRecovered,
+    AgentReleased,
+    AgentUpdated,
+)
 from shared.contracts.projection import ListAgents
 from shared.contracts.task import TaskCompleted, TaskLeaseExpired
 from tests.projection.given import at, claimed, created, of_task, registered
@@ -39,6 +48,28 @@ async def test_an_agent_is_as_well_as_the_registry_says(records: Records) -> Non
     assert await read() == ("IDLE", 2, False)
     await records.hear(registered(session=3, seconds=96), left)
     assert await read() == ("TERMINATED", 3, False)
+
+
+async def test_a_quarantine_lies_over_whatever_happens_to_the_agent(records: Records) -> None:
+    suspect = AgentQuarantined(agent_id="A1", session=1, reason="It lies.", actor="gus", at=at(10))
+    degraded = AgentDegraded(agent_id="A1", session=1, missed=2, at=at(20))
+    released = AgentReleased(agent_id="A1", session=1, reason="", actor="gus", at=at(30))
+    await records.hear(registered(), suspect, degraded)
+    [agent] = (await records.ask(ListAgents()))["agents"]
+    assert (agent["status"], agent["quarantine_reason"]) == ("QUARANTINED", "It lies.")
+    await records.hear(released)
+    [agent] = (await records.ask(ListAgents()))["agents"]
+    assert (agent["status"], agent["quarantine_reason"]) == ("DEGRADED", None)
+
+
+async def test_an_update_changes_only_what_it_names(records: Records) -> None:
+    first = AgentUpdated(agent_id="A1", capacity=7, phases=("P",), metadata={"model": None}, at=at(10))
+    await records.hear(registered(), first)
+    [agent] = (await records.ask(ListAgents()))["agents"]
+    assert (agent["capacity"], agent["phases"], agent["metadata"]) == (7, ["P"], {"model": None})
+    await records.hear(AgentUpdated(agent_id="A1", phases=(), at=at(20)))
+    [agent] = (await records.ask(ListAgents()))["agents"]
+    assert (agent["capacity"], agent["phases"], agent["name"]) == (7, None, "a1")
 
 
 async def test_an_agent_that_never_registered_is_listed_by_its_work(records: Records) -> None:

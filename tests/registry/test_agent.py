@@ -2,15 +2,15 @@ from datetime import timedelta
 
 import pytest
 
-from services.registry.agent import Agent, AgentNotFound, StaleSession
+from services.registry.agent import Agent, AgentNotFound
 from services.registry.service import registry
+from services.registry.session import StaleSession
 from shared.contracts.agent import (
     AgentAvailabilityChanged,
     AgentDegraded,
     AgentDeregistered,
     AgentLost,
     AgentRecovered,
-    AgentRegistered,
     Deregister,
     Heartbeat,
     MissBeat,
@@ -22,30 +22,21 @@ from shared.contracts.agent import (
 from shared.contracts.messages import Authority, Command
 from shared.kernel.decider import CancelTimer, Timer
 from shared.testing.scenario import NOON, History, Scenario
-
-NOBODY = Scenario(registry.aggregates, registry.obeys)
-REGISTERED = AgentRegistered(
-    agent_id="coder-1",
-    name="coder-1",
-    agent_type="worker",
-    capabilities=("python",),
-    capacity=2,
-    session=1,
-    at=NOON,
-)
-HERE = NOBODY.given(REGISTERED)
-DEGRADED = HERE.given(AgentDegraded(agent_id="coder-1", session=1, missed=2, last_seen_at=NOON, at=NOON))
-LOST = DEGRADED.given(AgentLost(agent_id="coder-1", session=1, missed=3, last_seen_at=NOON, at=NOON))
-LEFT = HERE.given(AgentDeregistered(agent_id="coder-1", session=1, reason="", at=NOON))
+from tests.registry.given import DEGRADED, HERE, LEFT, LOST, NOBODY, REGISTERED
 
 
 def beat(session: int = 1, running: int = 0) -> Heartbeat:
     return Heartbeat(agent_id="coder-1", session=session, running=running)
 
 
-def miss(missed: int, seconds: float = 30, session: int = 1) -> MissBeat:
+def miss(missed: int, seconds: float = 30, session: int = 1, running: int = 0) -> MissBeat:
     return MissBeat(
-        agent_id="coder-1", session=session, missed=missed, interval_seconds=seconds, last_seen_at=NOON
+        agent_id="coder-1",
+        session=session,
+        missed=missed,
+        interval_seconds=seconds,
+        last_seen_at=NOON,
+        running=running,
     )
 
 
@@ -82,7 +73,7 @@ def test_a_beat_is_no_fact_but_moves_the_timer() -> None:
 
 
 def test_an_agent_at_work_beats_twice_as_often() -> None:
-    HERE.when(beat(running=1)).then(waits(miss(1, seconds=15)), session(1, "RUNNING", 15))
+    HERE.when(beat(running=1)).then(waits(miss(1, seconds=15, running=1)), session(1, "RUNNING", 15))
 
 
 def test_one_missed_beat_is_let_pass() -> None:
@@ -122,7 +113,7 @@ def test_a_session_of_the_future_is_stale_too() -> None:
 
 def test_whoever_has_left_registers_again() -> None:
     refused = LEFT.when(beat()).then_refused(StaleSession)
-    assert refused.message == "Session 1 of agent coder-1 is over. Register again."
+    assert refused.message == "Session 1 of agent coder-1 is over: it has left. Register again."
 
 
 def test_availability_is_told_when_it_changes() -> None:

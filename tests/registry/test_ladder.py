@@ -1,4 +1,4 @@
-"""An agent's health follows from when it beat last, whatever it did before."""
+"""An agent's standing follows from its last beat, its quarantine and its tasks, whatever it did before."""
 
 from datetime import datetime, timedelta
 
@@ -6,14 +6,30 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from services.registry.agent import Agent, StaleSession
+from services.registry.agent import Agent, AgentNotFound
 from services.registry.service import registry
-from shared.contracts.agent import Deregister, Heartbeat, Register, Session
+from services.registry.session import StaleSession
+from shared.contracts.agent import (
+    AgentRecovered,
+    AgentRegistered,
+    BeginAttempt,
+    Deregister,
+    EndAttempt,
+    Heartbeat,
+    Outcome,
+    Quarantine,
+    Register,
+    Release,
+    Session,
+    SetAvailability,
+    Status,
+)
 from shared.contracts.messages import Authority, Command, Event
 from shared.kernel.decider import CancelTimer, Context, Timer
 from shared.testing.scenario import NOON, History
 
-HEALTH = {0: "IDLE", 1: "IDLE", 2: "DEGRADED", 3: "FAILED"}
+HEALTH: dict[int, Status] = {0: "IDLE", 1: "IDLE", 2: "DEGRADED", 3: "FAILED"}
+OUTCOMES: list[Outcome] = ["completed", "failed", "lost", "cancelled"]
 
 
 class Ladder(RuleBasedStateMachine):
@@ -25,6 +41,9 @@ class Ladder(RuleBasedStateMachine):
         self.timers: dict[str, Timer] = {}
         self.now = self.beat_at = NOON
         self.interval, self.session, self.here, self.lost = 30.0, 0, True, False
+        self.quarantined, self.available = False, True
+        self.begun: list[str] = []
+        self.ended: list[str] = []
         self._begin()
 
     @rule(running=st.integers(0, 2))
@@ -51,6 +70,29 @@ class Ladder(RuleBasedStateMachine):
         self._obey(Deregister(agent_id="a"))
         self.here = False
 
+    @rule(quarantined=st.booleans())
+    def judge(self, quarantined: bool) -> None:
+        self._obey(Quarantine(agent_id="a", reason="odd") if quarantined else Release(agent_id="a"))
+        self.quarantined = quarantined
+
+    @rule(available=st.booleans())
+    def offer(self, available: bool) -> None:
+        self._obey(SetAvailability(agent_id="a", available=available))
+        if self.here:
+            self.available = available
+
+    @rule(task=st.sampled_from("xyz"))
+    def claim(self, task: str) -> None:
+        if self.begun.count(task) <= self.ended.count(task):
+            self._obey(BeginAttempt(agent_id="a", task_id=task, at=self.now))
+            self.begun.append(task)
+
+    @rule(task=st.sampled_from("xyz"), outcome=st.sampled_from(OUTCOMES))
+    def end(self, task: str, outcome: Outcome) -> None:
+        if self.ended.count(task) <= self.begun.count(task):  # at most one overtakes its beginning
+            self._obey(EndAttempt(agent_id="a", task_id=task, outcome=outcome, at=self.now))
+            self.ended.append(task)
+
     @rule(seconds=st.integers(1, 50))
     def wait(self, seconds: int) -> None:
         until = self.now + timedelta(seconds=seconds)
@@ -62,13 +104,35 @@ class Ladder(RuleBasedStateMachine):
         self.lost = self.here and self._missed() == 3
 
     @invariant()
-    def health_is_what_the_last_beat_says(self) -> None:
+    def it_stands_where_its_beats_its_quarantine_and_its_tasks_put_it(self) -> None:
         agent = self.past.of(Agent, "a")
         missed = self._missed()
         assert agent.session == self.session
-        assert agent.status == (HEALTH[missed] if self.here else "TERMINATED")
+        assert agent.status == self._status(missed)
         assert agent.last_seen_at == (self.beat_at if self.here and missed >= 2 else self._left_at(agent))
         assert len(self.timers) == (self.here and missed < 3)
+
+    @invariant()
+    def it_has_what_began_and_has_not_ended(self) -> None:
+        agent = self.past.of(Agent, "a")
+        assert list(agent.tasks) == self._tasks()
+
+    @invariant()
+    def only_who_is_here_and_well_enough_and_free_is_offered_work(self) -> None:
+        agent = self.past.of(Agent, "a")
+        fit = self.here and not self.quarantined and self.available and self._missed() < 3
+        assert agent.offered == (fit and not self._tasks())
+
+    def _status(self, missed: int) -> Status:
+        if not self.here:
+            return "TERMINATED"
+        if self.quarantined:
+            return "QUARANTINED"
+        health = HEALTH[missed]
+        return "RUNNING" if health == "IDLE" and self._tasks() else health
+
+    def _tasks(self) -> list[str]:
+        return [task for task in "xyz" if self.begun.count(task) > self.ended.count(task)]
 
     def _left_at(self, agent: Agent) -> datetime | None:
         return None if self.here else agent.last_seen_at
@@ -87,8 +151,9 @@ class Ladder(RuleBasedStateMachine):
         context = Context("c", "a", Authority.SYSTEM, self.now, self.now)
         try:
             facts = registry.obeys[type(command)](command, self.past, context)
-        except StaleSession:
+        except (StaleSession, AgentNotFound):
             return None
+        before = self.past.of(Agent, "a")
         for fact in facts:
             match fact:
                 case Event():
@@ -99,6 +164,10 @@ class Ladder(RuleBasedStateMachine):
                     self.timers.pop(fact.key, None)
                 case _:
                     assert isinstance(fact, Session)
+        after = self.past.of(Agent, "a")
+        if before.standing in ("FAILED", "TERMINATED") and after.standing == "IDLE":
+            assert after.session == before.session + 1, "who was lost or gone is back only in a new session"
+            assert any(isinstance(fact, AgentRegistered | AgentRecovered) for fact in facts)
         return next((fact for fact in facts if isinstance(fact, Session)), None)
 
 

@@ -1,5 +1,5 @@
 from services.scheduler import reactions
-from shared.contracts.agent import AgentDeregistered, AgentLost
+from shared.contracts.agent import AgentDeregistered, AgentLost, AgentQuarantined
 from shared.contracts.messages import Priority
 from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
 from shared.contracts.task import EnterPhase, FollowTicket, FollowWorkflow, ReleaseClaims
@@ -49,6 +49,13 @@ def test_a_ticket_that_moves_is_followed() -> None:
             visit=2,
             blocking_reasons=("A leg is short.",),
         )
+    ]
+
+
+def test_an_agent_that_is_quarantined_loses_the_claims_it_made_before() -> None:
+    suspect = AgentQuarantined(agent_id="bob", session=1, reason="It lies.", actor="gus", at=NOON)
+    assert reactions.release_quarantined(suspect) == [
+        ReleaseClaims(agent_id="bob", reason="Agent bob is quarantined: It lies.", before=NOON)
     ]
 
 

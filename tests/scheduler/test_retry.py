@@ -62,6 +62,9 @@ def test_a_failed_attempt_is_tried_again_after_a_delay_that_outlives_the_process
         error="it broke",
         not_before=not_before,
         failed_at=NOON,
+        task_type="chore",
+        agent_id="bob",
+        claim_epoch=1,
     )
     assert timer == Timer("backoff-a", not_before, EndBackoff(task_id="a", attempt=1))
     assert answer == TaskRef(task_id="a", status="waiting")
@@ -146,9 +149,12 @@ def test_an_attempt_that_runs_too_long_is_over_and_counts() -> None:
             attempt=1,
             timeout_seconds=30,
             at=shop.now,
+            task_type="chore",
         )
     ]
-    assert shop.of_type(TaskRetryScheduled)[0].error == "Attempt 1 ran longer than 30 s."
+    [retry] = shop.of_type(TaskRetryScheduled)
+    assert (retry.error, retry.agent_id) == ("Attempt 1 ran longer than 30 s.", "bob")
+    assert retry.claim_epoch is None, "the timeout had ended the claim"
     assert shop.task("a").failures == 1
     assert list(shop.timers) == ["backoff-a"]
 

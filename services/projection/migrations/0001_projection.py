@@ -157,6 +157,7 @@ def _agents(tables: MetaData) -> None:
         Column("registered_at", DateTime(timezone=True)),
         Column("status", Text),
         Column("status_since", DateTime(timezone=True)),
+        Column("quarantine_reason", Text),
         Column("claims", Integer, nullable=False),
         Column("completed", Integer, nullable=False),
         Column("lost", Integer, nullable=False),

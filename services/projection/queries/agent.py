@@ -21,10 +21,11 @@ async def list_agents(query: ListAgents, reading: Reading) -> Agents:
         .lateral("held")
     )
     busy = (agents.c.status == "IDLE") & held.c.tasks.is_not(None)
+    quarantined = agents.c.quarantine_reason.is_not(None) & (agents.c.status != "TERMINATED")
     found = (
         select(
             *(column for column in agents.c if column.name != "status"),
-            case((busy, "RUNNING"), else_=agents.c.status).label("status"),
+            case((quarantined, "QUARANTINED"), (busy, "RUNNING"), else_=agents.c.status).label("status"),
             func.coalesce(held.c.tasks, NONE).label("tasks"),
         )
         .join(held, true())

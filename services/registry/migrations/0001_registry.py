@@ -1,10 +1,25 @@
-"""The kernel's tables and the index of agents."""
+"""The kernel's tables, the index of agents, and the lists by which a search finds the best of them."""
+
+from importlib.resources import files
 
 from alembic import op
 from alembic.operations import Operations
-from sqlalchemy import ARRAY, Boolean, Column, DateTime, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.kernel.schema import install_kernel, install_tables
+from shared.kernel.schema import execute_script, install_kernel, install_tables
 
 revision = "0001"
 down_revision = None
@@ -13,9 +28,16 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """The kernel's tables and the index of agents."""
+    """Make them all."""
+    operations = Operations(op.get_context())
+    install_kernel(operations, "registry")
+    install_tables(operations, "registry", _tables())
+    execute_script(operations, files("services.registry").joinpath("search.sql").read_text())
+
+
+def _tables() -> MetaData:
     tables = MetaData()
-    Table(
+    agents = Table(
         "agent_index",
         tables,
         Column("agent_id", Text, primary_key=True),
@@ -26,10 +48,31 @@ def upgrade() -> None:
         Column("tags", ARRAY(Text), nullable=False),
         Column("available", Boolean, nullable=False),
         Column("status", Text, nullable=False),
+        Column("quarantine_reason", Text),
         Column("session", Integer, nullable=False),
-        Column("registered_at", DateTime(timezone=True), nullable=False, index=True),
+        Column("running", Integer, nullable=False),
+        Column("health", Double, nullable=False),
+        Column("record", JSONB, nullable=False),
+        Column("completed", Integer, nullable=False),
+        Column("failed", Integer, nullable=False),
+        Column("registered_at", DateTime(timezone=True), nullable=False),
         Column("last_seen_at", DateTime(timezone=True)),
+        Column("last_used_at", DateTime(timezone=True)),
+        Column("terms", ARRAY(Text), nullable=False),
+        Column("offered", Boolean, nullable=False),
+        Column("cost", Double, nullable=False),
+        Column("used_at", Double, nullable=False),
     )
-    operations = Operations(op.get_context())
-    install_kernel(operations, "registry")
-    install_tables(operations, "registry", tables)
+    Index("agent_index_by_age", agents.c.registered_at.desc(), agents.c.agent_id)
+    Index("agent_index_by_terms", agents.c.terms, postgresql_using="gin")
+    Index("agent_index_not_offered", agents.c.agent_id, postgresql_where=~agents.c.offered)
+    Table(
+        "agent_offer",
+        tables,
+        Column("term", Text(collation="C"), nullable=False),
+        Column("cost", Double, nullable=False),
+        Column("used_at", Double, nullable=False),
+        Column("agent_id", Text, nullable=False),
+        PrimaryKeyConstraint("term", "cost", "used_at", "agent_id", name="agent_offer_pkey"),
+    )
+    return tables

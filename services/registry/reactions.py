@@ -1,0 +1,58 @@
+"""What the registry does about the news of the scheduler: exactly one beginning and one end an attempt."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.contracts.agent import BeginAttempt, EndAttempt, Outcome
+from shared.contracts.messages import Command
+from shared.contracts.task import (
+    TaskCancelled,
+    TaskClaimed,
+    TaskCompleted,
+    TaskFailed,
+    TaskLeaseExpired,
+    TaskRetryScheduled,
+    TaskTimedOut,
+)
+
+Ending = TaskCompleted | TaskCancelled | TaskFailed | TaskLeaseExpired | TaskRetryScheduled | TaskTimedOut
+
+
+def begin(event: TaskClaimed) -> Sequence[Command]:
+    """The agent has the task."""
+    return [BeginAttempt(agent_id=event.agent_id, task_id=event.task_id, at=event.claimed_at)]
+
+
+def complete(event: TaskCompleted) -> Sequence[Command]:
+    """The attempt came to something."""
+    return _end(event, event.agent_id, "completed", event.completed_at)
+
+
+def time_out(event: TaskTimedOut) -> Sequence[Command]:
+    """The attempt took too long."""
+    return _end(event, event.agent_id, "failed", event.at)
+
+
+def lose(event: TaskLeaseExpired) -> Sequence[Command]:
+    """The agent was silent or gone."""
+    return _end(event, event.agent_id, "lost", event.at)
+
+
+def fail(event: TaskRetryScheduled | TaskFailed) -> Sequence[Command]:
+    """The agent said that the attempt failed; when it had ended before, that was heard of."""
+    if event.agent_id is None or event.claim_epoch is None:
+        return []
+    return _end(event, event.agent_id, "failed", event.failed_at)
+
+
+def cancel(event: TaskCancelled) -> Sequence[Command]:
+    """The task is no longer wanted, which is nobody's failure."""
+    return [] if event.agent_id is None else _end(event, event.agent_id, "cancelled", event.cancelled_at)
+
+
+def _end(event: Ending, agent_id: str, outcome: Outcome, at: datetime) -> Sequence[Command]:
+    return [
+        EndAttempt(
+            agent_id=agent_id, task_id=event.task_id, task_type=event.task_type, outcome=outcome, at=at
+        )
+    ]

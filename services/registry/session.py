@@ -1,0 +1,140 @@
+"""A session: one life of an agent, and the beats by which it is known to live."""
+
+from datetime import datetime, timedelta
+
+from services.registry.agent import Agent, authorise, known, normalised, trimmed
+from shared.contracts.agent import (
+    AgentDegraded,
+    AgentDeregistered,
+    AgentLost,
+    AgentRecovered,
+    AgentRegistered,
+    Deregister,
+    Heartbeat,
+    MissBeat,
+    Register,
+    Session,
+    Status,
+)
+from shared.kernel.decider import CancelTimer, Context, Facts, Past, Refused, Timer
+
+DEGRADED_AFTER = 2
+LOST_AFTER = 3
+"""Beats missed in a row; the first one is a warning."""
+
+
+class StaleSession(Refused):
+    """The session is over: the agent was lost, left, or has begun another one."""
+
+
+def register(command: Register, past: Past, context: Context) -> Facts:
+    """Registering again begins a new session and ends the one before; an id that was left is anybody's."""
+    agent_id = command.agent_id or context.new_id("agent_id")
+    agent = past.of(Agent, agent_id)
+    if agent.here:
+        authorise(agent, context)
+    registered = AgentRegistered(
+        agent_id=agent_id,
+        name=command.name or agent_id,
+        agent_type=command.agent_type,
+        capabilities=normalised(command.capabilities),
+        capacity=command.capacity,
+        tags=trimmed(command.tags),
+        phases=command.phases or None,
+        version=command.version,
+        metadata=command.metadata,
+        idle_seconds=command.idle_seconds,
+        running_seconds=command.running_seconds,
+        session=agent.session + 1,
+        registered_by=context.actor,
+        at=context.at,
+    )
+    return [registered, *_alive(registered, agent.quarantine_reason, context.at)]
+
+
+def heartbeat(command: Heartbeat, past: Past, context: Context) -> Facts:
+    """A beat moves the agent's timer; it is a fact only when the agent was not well.
+
+    It lifts no quarantine: a quarantined agent that was lost is then quarantined and well.
+    """
+    agent = known(past, command.agent_id)
+    authorise(agent, context)
+    if command.session != agent.session or not agent.here:
+        why = "it has left" if not agent.here else "another one has begun or the agent was lost in between"
+        raise StaleSession(
+            f"Session {command.session} of agent {command.agent_id} is over: {why}. Register again.",
+            agent_id=command.agent_id,
+            session=command.session,
+        )
+    session = agent.session + 1 if agent.standing == "FAILED" else agent.session
+    recovered = AgentRecovered(agent_id=command.agent_id, session=session, at=context.at)
+    return [
+        *([] if agent.standing == "IDLE" else [recovered]),
+        *_alive(agent, agent.quarantine_reason, context.at, session=session, running=command.running),
+    ]
+
+
+def miss_beat(command: MissBeat, past: Past, context: Context) -> Facts:
+    """One missed beat is a warning; an agent that missed two is degraded, and one that missed three is lost.
+
+    Each rung waits a whole interval from the one before, so that agents get their chance to beat after the
+    registry itself was away.
+    """
+    agent = past.of(Agent, command.agent_id)
+    if command.session != agent.session or not agent.here or agent.standing == "FAILED":
+        return []
+    told = command.model_dump(include={"agent_id", "session", "missed", "last_seen_at"})
+    if command.missed >= LOST_AFTER:
+        return [AgentLost(**told, at=context.at)]
+    next_miss = _timer(command.model_copy(update={"missed": command.missed + 1}), context.at)
+    if command.missed >= DEGRADED_AFTER:
+        return [AgentDegraded(**told, at=context.at), next_miss]
+    return [next_miss]
+
+
+def deregister(command: Deregister, past: Past, context: Context) -> Facts:
+    """Leaving twice is leaving once."""
+    agent = known(past, command.agent_id)
+    authorise(agent, context)
+    if not agent.here:
+        return []
+    left = AgentDeregistered(
+        agent_id=command.agent_id, session=agent.session, reason=command.reason, at=context.at
+    )
+    return [left, CancelTimer(beat_key(command.agent_id))]
+
+
+def beat_key(agent_id: str) -> str:
+    """Key of the timer that waits for an agent's next beat."""
+    return f"beat-{agent_id}"
+
+
+def _alive(
+    agent: Agent | AgentRegistered,
+    quarantine_reason: str | None,
+    at: datetime,
+    *,
+    session: int | None = None,
+    running: int = 0,
+) -> tuple[Timer, Session]:
+    """Wait for the next beat, and say until when."""
+    interval = agent.running_seconds if running else agent.idle_seconds
+    first = MissBeat(
+        agent_id=agent.agent_id,
+        session=session or agent.session,
+        missed=1,
+        interval_seconds=interval,
+        last_seen_at=at,
+        running=running,
+    )
+    well: Status = "RUNNING" if running else "IDLE"
+    return _timer(first, at), Session(
+        agent_id=agent.agent_id,
+        session=first.session,
+        status=well if quarantine_reason is None else "QUARANTINED",
+        heartbeat_seconds=interval,
+    )
+
+
+def _timer(command: MissBeat, at: datetime) -> Timer:
+    return Timer(beat_key(command.agent_id), at + timedelta(seconds=command.interval_seconds), command)
