@@ -200,6 +200,9 @@ def _ready(_: Task, event: TaskReady) -> Changes:
 
 
 def _claimed(task: Task, event: TaskClaimed) -> Changes:
+    before = task.attempts
+    if event.handed_over_from:
+        before = _attempts(task, task.attempt, "handed_over", event.claimed_at)
     return {
         "status": "claimed",
         "rank": None,
@@ -208,7 +211,7 @@ def _claimed(task: Task, event: TaskClaimed) -> Changes:
         "attempt": event.attempt,
         "percent": None,
         "message": "",
-        "attempts": (*task.attempts, Attempt(event.attempt, event.agent_id, event.claimed_at)),
+        "attempts": (*before, Attempt(event.attempt, event.agent_id, event.claimed_at)),
         "updated_at": event.claimed_at,
     }
 

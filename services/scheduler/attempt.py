@@ -18,7 +18,7 @@ from shared.contracts.task import (
 )
 
 AttemptStatus = Literal[
-    "claimed", "running", "completed", "failed", "timed_out", "lease_expired", "cancelled"
+    "claimed", "running", "completed", "failed", "timed_out", "lease_expired", "cancelled", "handed_over"
 ]
 
 
@@ -41,6 +41,8 @@ def attempts(history: Iterable[Event]) -> list[Attempt]:
     found: list[Attempt] = []
     for event in history:
         if isinstance(event, TaskClaimed):
+            if event.handed_over_from:
+                found[-1] = replace(found[-1], status="handed_over", ended_at=event.claimed_at)
             found.append(Attempt(event.attempt, event.claim_epoch, event.agent_id, event.claimed_at))
         elif found and found[-1].ended_at is None:
             found[-1] = _gone_on(found[-1], event)

@@ -17,7 +17,7 @@ from services.scheduler.settle import OpenTasksOf
 from services.scheduler.tables import columns
 from services.scheduler.task import Task, TaskNotFound
 from services.scheduler.ticket import Ticket, TicketNotFound
-from shared.contracts.task import DagStatus, Explain, GetTask, ReadyTasks, TaskCreated
+from shared.contracts.task import DagStatus, Explain, GetTask, ReadyTasks, TaskClaimed, TaskCreated
 from shared.kernel.reading import Reading, Recorded
 
 Rows = Sequence[Mapping[str, Any]]
@@ -121,6 +121,7 @@ async def get_task(query: GetTask, reading: Reading) -> Mapping[str, Any]:
         "lease_expires_at": await _lease_end(task, reading),
         "attempts": [asdict(attempt) for attempt in attempts(recorded.event for recorded in history)],
         "blocking_reasons": _blocking_reasons(history),
+        "handover": _handover(history),
     }
 
 
@@ -128,6 +129,23 @@ def _blocking_reasons(history: Sequence[Recorded]) -> list[str]:
     """Why the gate sent the ticket back to where this task was made."""
     created = (recorded.event for recorded in history if isinstance(recorded.event, TaskCreated))
     return [reason for event in created for reason in event.blocking_reasons]
+
+
+def _handover(history: Sequence[Recorded]) -> Mapping[str, Any] | None:
+    """What the agent told who handed the task over last; later holders find it too."""
+    claims = [recorded.event for recorded in history if isinstance(recorded.event, TaskClaimed)]
+    handed = [claim for claim in claims if claim.handed_over_from]
+    if not handed:
+        return None
+    return {
+        "handoff_id": handed[-1].handoff_id,
+        "from_agent": handed[-1].handed_over_from,
+        "to_agent": handed[-1].agent_id,
+        "claim_epoch": handed[-1].claim_epoch,
+        "reason": handed[-1].handoff_reason,
+        "context": handed[-1].handoff_context,
+        "at": handed[-1].claimed_at,
+    }
 
 
 async def ready_tasks(query: ReadyTasks, reading: Reading) -> Mapping[str, Any]:

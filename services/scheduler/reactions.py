@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from shared.contracts.agent import AgentDeregistered, AgentLost, AgentQuarantined
+from shared.contracts.collaboration import HandoffAccepted
 from shared.contracts.messages import Command
 from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
-from shared.contracts.task import EnterPhase, FollowTicket, FollowWorkflow, ReleaseClaims
+from shared.contracts.task import EnterPhase, FollowTicket, FollowWorkflow, HandOverClaim, ReleaseClaims
 
 
 def follow_workflow(event: WorkflowLoaded) -> Sequence[Command]:
@@ -61,3 +62,18 @@ def release_deregistered(event: AgentDeregistered) -> Sequence[Command]:
     """Take its tasks from an agent that left."""
     reason = f"Agent {event.agent_id} has left{f': {event.reason}' if event.reason else '.'}"
     return [ReleaseClaims(agent_id=event.agent_id, reason=reason, before=event.at)]
+
+
+def hand_over_claim(event: HandoffAccepted) -> Sequence[Command]:
+    """Move the claim as the two have agreed."""
+    return [
+        HandOverClaim(
+            task_id=event.task_id,
+            from_agent=event.from_agent,
+            to_agent=event.to_agent,
+            claim_epoch=event.claim_epoch,
+            handoff_id=event.handoff_id,
+            reason=event.reason,
+            context=event.context,
+        )
+    ]

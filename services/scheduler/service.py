@@ -4,6 +4,7 @@ from services.scheduler import (
     claim,
     creation,
     dependency,
+    handover,
     queries,
     rank,
     reactions,
@@ -16,7 +17,7 @@ from services.scheduler import (
 from services.scheduler.decision import AGGREGATES
 from services.scheduler.tables import row, task_index
 from services.scheduler.task import Task
-from shared.contracts import agent, phase, task
+from shared.contracts import agent, collaboration, phase, task
 from shared.kernel.declaration import Index, Service
 
 scheduler = Service(
@@ -39,6 +40,7 @@ scheduler = Service(
         task.EndBackoff: retry.end_backoff,
         task.ApproachDeadline: rank.approach_deadline,
         task.ReleaseClaims: claim.release_claims,
+        task.HandOverClaim: handover.hand_over_claim,
         task.FollowWorkflow: workflow.follow_workflow,
         task.FollowTicket: visit.follow_ticket,
         task.EnterPhase: visit.enter_phase,
@@ -51,6 +53,7 @@ scheduler = Service(
         agent.AgentLost: reactions.release_lost,
         agent.AgentQuarantined: reactions.release_quarantined,
         agent.AgentDeregistered: reactions.release_deregistered,
+        collaboration.HandoffAccepted: reactions.hand_over_claim,
     },
     answers={
         task.GetTask: queries.get_task,

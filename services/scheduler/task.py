@@ -18,6 +18,7 @@ from shared.contracts.task import (
     TaskDependencyReopened,
     TaskDependentAdded,
     TaskFailed,
+    TaskHandoverFailed,
     TaskHeld,
     TaskLateReport,
     TaskLeaseExpired,
@@ -166,6 +167,7 @@ TaskEvent = (
     | TaskCancelled
     | TaskRetried
     | TaskLateReport
+    | TaskHandoverFailed
 )
 
 
@@ -271,6 +273,7 @@ _CHANGES: dict[type[Event], Callable[[Task, Any], Task]] = {
     TaskCancelled: lambda task, event: _over(task, "cancelled", event.reason),
     TaskRetried: lambda task, _: replace(task, **_WAITING, failures=0, reason=""),
     TaskLateReport: _same,
+    TaskHandoverFailed: _same,
 }
 
 TASK = Aggregate(Task, evolve, "task_id")

@@ -10,7 +10,7 @@ from shared.contracts.messages import Key, Moment, Priority, Query, Result
 from shared.contracts.task import Needs, OnDependencyFailure
 
 TaskStatus = Literal["waiting", "ready", "claimed", "running", "completed", "failed", "cancelled"]
-AttemptOutcome = Literal["completed", "failed", "timed_out", "lease_expired", "cancelled"]
+AttemptOutcome = Literal["completed", "failed", "timed_out", "lease_expired", "cancelled", "handed_over"]
 DependencyOutcome = Literal["open", "completed", "failed"]
 ModelState = Literal["live", "missing", "building", "interrupted", "differs", "swapped", "rolled_back"]
 

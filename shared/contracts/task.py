@@ -284,6 +284,20 @@ class ReleaseClaims(Command):
     )
 
 
+class HandOverClaim(Command):
+    """Two agents have agreed on a handoff: move the claim. Sent by the scheduler when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    task_id: Key
+    from_agent: Key
+    to_agent: Key
+    claim_epoch: int
+    handoff_id: Key
+    reason: str = ""
+    context: dict[str, Any] = Field(default_factory=dict)
+
+
 class TicketFollowed(Event):
     """The scheduler knows of a ticket."""
 
@@ -432,6 +446,14 @@ class TaskClaimed(Event):
     attempt: int
     claimed_at: Moment
     lease_expires_at: Moment
+    handed_over_from: Key | None = Field(
+        default=None, description="The agent who had the claim before and handed it over."
+    )
+    handoff_id: Key | None = None
+    handoff_reason: str = ""
+    handoff_context: dict[str, Any] = Field(
+        default_factory=dict, description="What the agent before told the new one."
+    )
 
 
 class TaskStarted(Event):
@@ -566,6 +588,19 @@ class TaskLateReport(Event):
     report: str = Field(description="Wire name of the command that came late.")
     claim_epoch: int
     actor: str
+    at: Moment
+
+
+class TaskHandoverFailed(Event):
+    """Two agents agreed on a handoff, but the claim was no longer the first one's; nothing has moved."""
+
+    task_id: Key
+    ticket_id: Key
+    handoff_id: Key
+    from_agent: Key
+    to_agent: Key
+    claim_epoch: int
+    reason: str
     at: Moment
 
 

@@ -1,0 +1,59 @@
+"""A claim that passes from one agent to another, because the two have agreed on a handoff."""
+
+from datetime import timedelta
+
+from services.scheduler import timer
+from services.scheduler.decision import Decision
+from services.scheduler.task import Task
+from services.scheduler.workflow import workflow_of
+from shared.contracts.task import HandOverClaim, TaskClaimed, TaskHandoverFailed
+from shared.kernel.decider import Context, Facts, Past
+
+
+def hand_over_claim(command: HandOverClaim, past: Past, context: Context) -> Facts:
+    """Move a claim: the same task, a new epoch and lease, and an attempt that costs no retry.
+
+    A claim that is not the requester's any more stays where it is. That is announced and not refused, so that
+    the two who agreed hear of it.
+    """
+    decision = Decision(past, context)
+    task = decision.task(command.task_id)
+    holds = task.claimed and (task.claim_epoch, task.agent_id) == (command.claim_epoch, command.from_agent)
+    decision.record(*(_moved(decision, task, command) if holds else [_failed(task, command, decision)]))
+    return decision.about(task.task_id)
+
+
+def _moved(decision: Decision, task: Task, command: HandOverClaim) -> Facts:
+    lease_seconds = workflow_of(decision, task.workflow_version).lease_seconds
+    claimed = TaskClaimed(
+        task_id=task.task_id,
+        ticket_id=task.ticket_id,
+        phase_id=task.phase_id,
+        agent_id=command.to_agent,
+        claim_epoch=task.claim_epoch + 1,
+        attempt=task.attempt + 1,
+        claimed_at=decision.at,
+        lease_expires_at=decision.at + timedelta(seconds=lease_seconds),
+        handed_over_from=command.from_agent,
+        handoff_id=command.handoff_id,
+        handoff_reason=command.reason,
+        handoff_context=command.context,
+    )
+    lease = timer.lease(task.task_id, claimed.claim_epoch, claimed.lease_expires_at)
+    return [*timer.of_attempt(task), claimed, lease]
+
+
+def _failed(task: Task, command: HandOverClaim, decision: Decision) -> TaskHandoverFailed:
+    now = (
+        f"{task.agent_id} has it, under epoch {task.claim_epoch}" if task.claimed else f"it is {task.status}"
+    )
+    return TaskHandoverFailed(
+        task_id=task.task_id,
+        ticket_id=task.ticket_id,
+        handoff_id=command.handoff_id,
+        from_agent=command.from_agent,
+        to_agent=command.to_agent,
+        claim_epoch=command.claim_epoch,
+        reason=f"{command.from_agent} does not hold task {task.task_id} any more: {now}.",
+        at=decision.at,
+    )
