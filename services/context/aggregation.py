@@ -59,7 +59,9 @@ def note_move(command: NoteMove, past: Past, context: Context) -> Facts:
     """
     ticket = followed(past, command.ticket_id)
     known = ticket.place(command.to_phase, command.visit)
-    if command.to_phase == workflow_of(past, ticket).blocked_phase or (known and known.entered):
+    if command.to_phase == workflow_of(past, ticket).blocked_phase:
+        return []
+    if known and known.entered and known.at <= command.at:
         return []
     began = ContextVisitBegan(
         ticket_id=command.ticket_id,

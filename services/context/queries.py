@@ -1,9 +1,13 @@
 """What context answers about a ticket, whole or in words."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import func, select
+
 from services.context.aggregation import VISITS_TOLD, summary_of
+from services.context.tables import unwritten
 from services.context.ticket import Place, Ticket, check_phase, context_id, not_found, not_known_yet
 from services.context.visit import Visit, Work
 from services.context.workflow import WorkflowVersion
@@ -11,6 +15,9 @@ from shared.contracts.context import ContextForPhase, GetContext, GetSummary, Ph
 from shared.kernel.reading import Reading
 
 Answered = Mapping[str, Any]
+
+WRITTEN_WITHIN = timedelta(days=1)
+"""A model that is configured later, or away for long, is not asked about every old ticket."""
 
 
 async def get_context(query: GetContext, reading: Reading) -> Answered:
@@ -72,6 +79,16 @@ async def context_for_phase(query: ContextForPhase, reading: Reading) -> PhaseSu
         left_out=summary.left_out,
         sources=tuple({"phase_id": p.phase_id, "visit": p.visit} for p, visit in visits if visit.revision),
     )
+
+
+async def unwritten_visits(reading: Reading, limit: int) -> list[tuple[str, int]]:
+    """Visits that wait for a model, as context id and revision, the first that was left first."""
+    since = func.now() - WRITTEN_WITHIN
+    left_at = func.coalesce(unwritten.c.left_at, func.now())
+    rows = await reading.rows(
+        select(unwritten).where(left_at > since).order_by(left_at, unwritten.c.context_id).limit(limit)
+    )
+    return [(row["context_id"], row["revision"]) for row in rows]
 
 
 def phase_key(phase_id: str) -> str:

@@ -1,6 +1,7 @@
 """The context service."""
 
 from services.context import aggregation, queries, reactions
+from services.context.effects import writing
 from services.context.tables import UNWRITTEN
 from services.context.ticket import TICKET, follow_ticket
 from services.context.visit import VISIT
@@ -42,4 +43,5 @@ context = Service(
         contract.ContextForPhase: queries.context_for_phase,
     },
     indexes=(UNWRITTEN,),
+    activities=(writing(),),
 )

@@ -1,5 +1,7 @@
 """What a visit comes to, and when it is announced."""
 
+from typing import Any
+
 from services.context.aggregation import GRACE
 from services.context.ticket import TicketNotFound, UnknownPhase, VisitNotFound
 from services.context.visit import MAX_TASKS
@@ -110,7 +112,7 @@ def test_a_task_of_a_phase_that_was_never_entered_is_known() -> None:
 
 
 def test_a_later_artifact_of_the_same_path_counts_but_no_claim_replaces_a_measurement() -> None:
-    same = {"artifact_path": "docs/d.md"}
+    same: dict[str, Any] = {"artifact_path": "docs/d.md"}
     story = ticket(artifact("new", at=5, **same), artifact("old", at=1, **same))
     assert [one.artifact_id for one in visit_in(story, "DESIGN").artifacts] == ["new"]
     measured = told(artifact("m", at=2, measured=True, **same), story=story)
