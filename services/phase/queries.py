@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
 from sqlalchemy import func, select
 
 from services.phase.blocker import BlockedBy
@@ -13,7 +12,7 @@ from services.phase.journey import Standing
 from services.phase.tables import blocked_tickets, comments, workflows
 from services.phase.ticket import Ticket, not_found
 from services.phase.workflow import NamedWorkflow, UnknownWorkflow, WorkflowNames, WorkflowVersion, unknown
-from shared.contracts.messages import Moment
+from shared.contracts.messages import moment_text
 from shared.contracts.phase import (
     DoneCheck,
     GetTicket,
@@ -32,7 +31,6 @@ from shared.kernel.reading import Reading
 
 Answered = Mapping[str, Any]
 Gate = Literal["pending", "passed", "failed", "not_configured"]
-MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 COMMENTS_SHOWN = 100
 
 
@@ -91,7 +89,7 @@ async def _comments(ticket_id: str, reading: Reading) -> Answered:
 
 def _moment(at: datetime | None) -> str | None:
     """A time as the wire has it."""
-    return None if at is None else MOMENT.dump_python(at, mode="json")
+    return None if at is None else moment_text(at)
 
 
 async def validate_done(query: ValidateDone, reading: Reading) -> DoneCheck:

@@ -5,6 +5,7 @@ from typing import Literal, TypedDict
 
 from services.scheduler.task import Task
 from services.scheduler.ticket import Ticket
+from shared.contracts.messages import moment_text
 
 
 class Ended(TypedDict):
@@ -60,6 +61,23 @@ class TicketOnHold(TypedDict):
     phase_id: str
 
 
+class TicketBlocked(TypedDict):
+    """Its ticket waits for other tickets to be done."""
+
+    code: Literal["ticket_blocked"]
+    message: str
+    ticket_id: str
+    blocked_by: list[str]
+
+
+class BeingReleased(TypedDict):
+    """Nothing in its ticket holds it any more, and it is about to be let go."""
+
+    code: Literal["being_released"]
+    message: str
+    ticket_id: str
+
+
 class LeftBehind(TypedDict):
     """Its ticket has moved on without it; it is being cancelled."""
 
@@ -69,7 +87,10 @@ class LeftBehind(TypedDict):
     phase_id: str
 
 
-Reason = Ended | Claimed | WaitingForTasks | DependencyFailed | RetryScheduled | TicketOnHold | LeftBehind
+Hold = TicketOnHold | TicketBlocked
+Reason = (
+    Ended | Claimed | WaitingForTasks | DependencyFailed | RetryScheduled | Hold | BeingReleased | LeftBehind
+)
 
 
 def reasons(task: Task, ticket: Ticket) -> list[Reason]:
@@ -100,11 +121,31 @@ def _of_ticket(task: Task, ticket: Ticket) -> list[Reason]:
                 code="ticket_moved_on", message=moved, ticket_id=ticket.ticket_id, phase_id=ticket.phase_id
             )
         )
-    if ticket.on_hold or task.held:
+    holding = reasons_to_hold(ticket)
+    if task.held and not holding and not found:
+        released = f"Nothing in ticket {ticket.ticket_id} holds it any more; it is about to be let go."
+        found.append(BeingReleased(code="being_released", message=released, ticket_id=ticket.ticket_id))
+    return [*found, *holding]
+
+
+def reasons_to_hold(ticket: Ticket) -> list[Hold]:
+    """Why the tasks of a ticket are held, all at once; those in work go on."""
+    found: list[Hold] = []
+    if ticket.on_hold:
         held = f"Ticket {ticket.ticket_id} is on hold in {ticket.phase_id}; unblock it and its tasks go on."
         found.append(
             TicketOnHold(
                 code="ticket_on_hold", message=held, ticket_id=ticket.ticket_id, phase_id=ticket.phase_id
+            )
+        )
+    if ticket.blocked_by:
+        blockers = list(ticket.blocked_by)
+        waits = (
+            f"Ticket {ticket.ticket_id} waits for {', '.join(blockers)}; its tasks go on when all are done."
+        )
+        found.append(
+            TicketBlocked(
+                code="ticket_blocked", message=waits, ticket_id=ticket.ticket_id, blocked_by=blockers
             )
         )
     return found
@@ -124,10 +165,11 @@ def _of_task(task: Task) -> list[Reason]:
             )
         ]
     if task.not_before:
+        until = moment_text(task.not_before)
         return [
             RetryScheduled(
                 code="retry_scheduled",
-                message=f"Attempt {task.attempt} came to nothing; the next waits until {task.not_before}.",
+                message=f"Attempt {task.attempt} came to nothing; the next waits until {until}.",
                 not_before=task.not_before,
                 attempt=task.attempt,
             )

@@ -5,8 +5,25 @@ from collections.abc import Sequence
 from shared.contracts.agent import AgentDeregistered, AgentLost, AgentQuarantined
 from shared.contracts.collaboration import HandoffAccepted
 from shared.contracts.messages import Command
-from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
-from shared.contracts.task import EnterPhase, FollowTicket, FollowWorkflow, HandOverClaim, ReleaseClaims
+from shared.contracts.phase import (
+    BlockerAdded,
+    BlockerRemoved,
+    PhaseTransitioned,
+    TicketEdited,
+    TicketMigrated,
+    TicketOpened,
+    WorkflowLoaded,
+)
+from shared.contracts.task import (
+    EnterPhase,
+    FollowBlockers,
+    FollowEdit,
+    FollowMigration,
+    FollowTicket,
+    FollowWorkflow,
+    HandOverClaim,
+    ReleaseClaims,
+)
 
 
 def follow_workflow(event: WorkflowLoaded) -> Sequence[Command]:
@@ -29,6 +46,29 @@ def follow_ticket(event: TicketOpened) -> Sequence[Command]:
             parent_ticket_id=event.parent_ticket_id,
             deadline=event.deadline,
             repository=event.repository,
+            blocked_by=event.blocked_by,
+        )
+    ]
+
+
+def follow_edit(event: TicketEdited) -> Sequence[Command]:
+    """Make the next tasks from what the ticket says now."""
+    return [FollowEdit(**event.model_dump(exclude={"actor", "at"}))]
+
+
+def follow_blockers(event: BlockerAdded | BlockerRemoved) -> Sequence[Command]:
+    """Hold the tasks of a ticket that waits for others, and let them go when it does no more."""
+    return [FollowBlockers(ticket_id=event.ticket_id, blocked_by=event.blocked_by, change=event.change)]
+
+
+def follow_migration(event: TicketMigrated) -> Sequence[Command]:
+    """Make the next tasks from the templates of the other version."""
+    return [
+        FollowMigration(
+            ticket_id=event.ticket_id,
+            workflow_version=event.workflow_version,
+            migration=event.migration,
+            move=event.move,
         )
     ]
 
@@ -42,6 +82,8 @@ def enter_phase(event: PhaseTransitioned) -> Sequence[Command]:
             phase_id=event.to_phase,
             visit=event.visit,
             blocking_reasons=event.blocking_reasons,
+            move=event.move,
+            migration=event.migration,
         )
     ]
 

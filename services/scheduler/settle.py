@@ -1,10 +1,10 @@
-"""What a ticket's move means for its open tasks: which go on, which are held, which are cancelled."""
+"""What news of a ticket means for its open tasks: which go on, which are held, which are cancelled."""
 
 from dataclasses import dataclass
 
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import cancelled, close
-from services.scheduler.dispatch import left_behind
+from services.scheduler.dispatch import left_behind, reasons_to_hold
 from services.scheduler.task import Task
 from services.scheduler.ticket import Ticket
 from shared.contracts.task import SettleTasks, TaskHeld, TaskReleased
@@ -54,10 +54,11 @@ def settle(decision: Decision, ticket: Ticket, after: str = "") -> tuple[str, ..
 
 
 def hold(decision: Decision, task: Task, ticket: Ticket) -> None:
-    """Hold a task when its ticket is on hold, and let it go when it is not."""
-    if ticket.on_hold and not task.held:
+    """Hold a task while there is a reason in its ticket, and let it go when there is none any more."""
+    reasons = reasons_to_hold(ticket)
+    if reasons and not task.held:
         decision.record(TaskHeld(task_id=task.task_id, ticket_id=task.ticket_id))
-    elif task.held and not ticket.on_hold:
+    elif task.held and not reasons:
         decision.record(TaskReleased(task_id=task.task_id, ticket_id=task.ticket_id))
 
 

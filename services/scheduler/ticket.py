@@ -5,7 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from shared.contracts.messages import Priority
-from shared.contracts.task import PhaseEntered, TicketFollowed
+from shared.contracts.task import (
+    BlockersFollowed,
+    EditFollowed,
+    MigrationFollowed,
+    PhaseEntered,
+    TicketFollowed,
+)
 from shared.contracts.workflow import Phase, Workflow
 from shared.kernel.decider import Aggregate, Refused
 
@@ -36,6 +42,13 @@ class Ticket:
     """Phase -> the last visit of it."""
     working_phase: str = ""
     """The phase it is worked on in: where it is, or was before it was put on hold."""
+    blocked_by: tuple[str, ...] = ()
+    """The tickets that it waits for."""
+    move: int = 0
+    edit: int = 0
+    blocker_change: int = 0
+    migration: int = 0
+    """Numbers of the last news of each kind, by which older news is known."""
 
     @property
     def exists(self) -> bool:
@@ -78,7 +91,7 @@ class Visit:
         }
 
 
-TicketEvent = TicketFollowed | PhaseEntered
+TicketEvent = TicketFollowed | EditFollowed | BlockersFollowed | MigrationFollowed | PhaseEntered
 
 
 def evolve(ticket: Ticket, event: TicketEvent) -> Ticket:
@@ -86,12 +99,32 @@ def evolve(ticket: Ticket, event: TicketEvent) -> Ticket:
     match event:
         case TicketFollowed():
             return _followed(event)
-        case PhaseEntered(phase_id=phase, visit=visit):
-            entered = replace(ticket, phase_id=phase, visit=visit, on_hold=event.on_hold, ended=event.ended)
-            visits = {**ticket.visits, phase: visit}
-            return replace(
-                entered, visits=visits, working_phase=ticket.working_phase if event.on_hold else phase
-            )
+        case EditFollowed():
+            return replace(ticket, **_edited(event), edit=event.edit)
+        case BlockersFollowed():
+            return replace(ticket, blocked_by=event.blocked_by, blocker_change=event.change)
+        case MigrationFollowed(workflow_version=version, migration=migration):
+            return replace(ticket, workflow_version=version, migration=migration, ended=event.ended)
+        case PhaseEntered():
+            return _entered(ticket, event)
+
+
+def _entered(ticket: Ticket, event: PhaseEntered) -> Ticket:
+    return replace(
+        ticket,
+        phase_id=event.phase_id,
+        visit=event.visit,
+        on_hold=event.on_hold,
+        ended=event.ended,
+        visits={**ticket.visits, event.phase_id: event.visit},
+        working_phase=ticket.working_phase if event.on_hold else event.phase_id,
+        move=event.move,
+    )
+
+
+def _edited(event: EditFollowed) -> dict[str, Any]:
+    told = event.model_dump(exclude={"ticket_id", "edit", "cleared"}, exclude_none=True)
+    return told | dict.fromkeys(event.cleared)
 
 
 def _followed(event: TicketFollowed) -> Ticket:
@@ -108,6 +141,7 @@ def _followed(event: TicketFollowed) -> Ticket:
         repository=event.repository,
         phase_id=event.phase_id,
         working_phase=event.phase_id,
+        blocked_by=event.blocked_by,
     )
 
 

@@ -1,7 +1,5 @@
 """A ticket's visits of its phases: what begins with each of them."""
 
-from collections.abc import Sequence
-
 from services.scheduler.creation import generate
 from services.scheduler.decision import Decision
 from services.scheduler.settle import settle, settling
@@ -17,7 +15,8 @@ def follow_ticket(command: FollowTicket, past: Past, context: Context) -> Facts:
     if decision.of(Ticket, command.ticket_id).exists:
         return []
     decision.record(TicketFollowed(**dict(command)))
-    _begin(decision, command.ticket_id, command.phase_id, 1)
+    start = {"ticket_id": command.ticket_id, "from_phase": command.phase_id, "phase_id": command.phase_id}
+    _begin(decision, EnterPhase(**start, visit=1))
     return decision.facts
 
 
@@ -28,36 +27,49 @@ def enter_phase(command: EnterPhase, past: Past, context: Context) -> Facts:
     """
     decision = Decision(past, context)
     ticket = decision.of(Ticket, command.ticket_id)
-    if (ticket.phase_id, ticket.visit) == (command.phase_id, command.visit):
+    if _is_known(command, ticket):
         return []
-    if ticket.phase_id != command.from_phase:
+    if not _is_next(command, ticket):
         raise Unavailable(
-            f"Ticket {command.ticket_id} enters {command.phase_id} from {command.from_phase}, but as far as "
-            f"the scheduler has heard it is in {ticket.phase_id or 'no phase'}."
+            f"Ticket {command.ticket_id} enters {command.phase_id} from {command.from_phase} by move "
+            f"{command.move}, but as far as the scheduler has heard it is in {ticket.phase_id or 'no phase'} "
+            f"after {ticket.move} moves and {ticket.migration} migrations."
         )
-    _begin(decision, command.ticket_id, command.phase_id, command.visit, command.blocking_reasons)
+    _begin(decision, command)
     settle(decision, decision.of(Ticket, command.ticket_id))
     decision.record(settling(command.ticket_id, context))
     return decision.facts
 
 
-def _begin(
-    decision: Decision, ticket_id: str, phase_id: str, visit: int, blocking_reasons: Sequence[str] = ()
-) -> None:
-    workflow = workflow_of(decision, decision.of(Ticket, ticket_id).workflow_version)
-    phase = workflow.phase(phase_id)
-    on_hold = phase_id == workflow.blocked_phase
+def _is_known(command: EnterPhase, ticket: Ticket) -> bool:
+    if command.move:
+        return command.move <= ticket.move
+    return (ticket.phase_id, ticket.visit) == (command.phase_id, command.visit)
+
+
+def _is_next(command: EnterPhase, ticket: Ticket) -> bool:
+    if command.move:
+        return (command.move, command.migration) == (ticket.move + 1, ticket.migration)
+    return ticket.phase_id == command.from_phase
+
+
+def _begin(decision: Decision, entering: EnterPhase) -> None:
+    ticket = decision.of(Ticket, entering.ticket_id)
+    workflow = workflow_of(decision, ticket.workflow_version)
+    phase = workflow.phase(entering.phase_id)
+    on_hold = entering.phase_id == workflow.blocked_phase
     worked_on = None if on_hold else phase
     decision.record(
         PhaseEntered(
-            ticket_id=ticket_id,
-            phase_id=phase_id,
-            visit=visit,
+            ticket_id=entering.ticket_id,
+            phase_id=entering.phase_id,
+            visit=entering.visit,
             generated=len(worked_on.tasks) if worked_on else 0,
             on_hold=on_hold,
             ended=phase.is_terminal if phase else False,
+            move=ticket.move + 1 if ticket.visit else 0,
         )
     )
     if worked_on:
-        ticket = decision.of(Ticket, ticket_id)
-        generate(decision, Visit(ticket, worked_on, workflow, tuple(blocking_reasons)))
+        entered = decision.of(Ticket, entering.ticket_id)
+        generate(decision, Visit(entered, worked_on, workflow, entering.blocking_reasons))

@@ -49,10 +49,15 @@ def _to_utc(value: object) -> object:
     return value
 
 
+def moment_text(at: datetime) -> str:
+    """A point in time as it is written on the wire."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 Moment = Annotated[
     datetime,
     BeforeValidator(_to_utc),
-    PlainSerializer(lambda at: at.astimezone(UTC).isoformat(timespec="microseconds"), return_type=str),
+    PlainSerializer(moment_text, return_type=str),
 ]
 """A point in time, UTC, microseconds, ISO 8601 on the wire."""
 

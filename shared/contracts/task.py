@@ -45,6 +45,7 @@ class ClaimedTask(Result):
     timeout_seconds: float | None = None
     repository: str | None = None
     parent_task_id: Key | None = None
+    context: str = Field(default="", description="What earlier phases of the ticket came to, in words.")
 
 
 class Claimed(Result):
@@ -200,6 +201,44 @@ class FollowTicket(Command):
     parent_ticket_id: Key | None = None
     deadline: Moment | None = None
     repository: str | None = None
+    blocked_by: tuple[Key, ...] = ()
+
+
+class FollowEdit(Command):
+    """A ticket says something else. Sent by the scheduler when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    title: str | None = None
+    description: str | None = None
+    priority: Priority | None = None
+    tags: tuple[str, ...] | None = None
+    deadline: Moment | None = None
+    repository: str | None = None
+    cleared: tuple[str, ...] = ()
+    edit: int
+
+
+class FollowBlockers(Command):
+    """A ticket waits for other tickets than before. Sent by the scheduler when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    blocked_by: tuple[Key, ...]
+    change: int = Field(description="An older change than the last one heard changes nothing.")
+
+
+class FollowMigration(Command):
+    """A ticket is pinned to another version. Sent by the scheduler when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    workflow_version: Key
+    migration: int
+    move: int = Field(description="How often the ticket had moved before.")
 
 
 class FollowWorkflow(Command):
@@ -221,10 +260,14 @@ class EnterPhase(Command):
     phase_id: Key
     visit: int
     blocking_reasons: tuple[str, ...] = ()
+    move: int = Field(
+        default=0, description="Number of the move; moves without one are told by their phases."
+    )
+    migration: int = Field(default=0, description="How often the ticket had been migrated before.")
 
 
 class SettleTasks(Command):
-    """Hold, let go or cancel the open tasks of a ticket that has moved. Sent by the ticket's timer.
+    """Hold, let go or cancel the open tasks of a ticket of which there is news. Sent by the ticket's timer.
 
     It runs after the move is committed, and so meets the tasks that came into being at the same moment.
     """
@@ -312,6 +355,38 @@ class TicketFollowed(Event):
     parent_ticket_id: Key | None = None
     deadline: Moment | None = None
     repository: str | None = None
+    blocked_by: tuple[Key, ...] = ()
+
+
+class EditFollowed(Event):
+    """The scheduler knows what a ticket says now; tasks made from here on are made from it."""
+
+    ticket_id: Key
+    title: str | None = None
+    description: str | None = None
+    priority: Priority | None = None
+    tags: tuple[str, ...] | None = None
+    deadline: Moment | None = None
+    repository: str | None = None
+    cleared: tuple[str, ...] = ()
+    edit: int
+
+
+class BlockersFollowed(Event):
+    """The scheduler knows which tickets a ticket waits for; while there are any its tasks are held."""
+
+    ticket_id: Key
+    blocked_by: tuple[Key, ...]
+    change: int
+
+
+class MigrationFollowed(Event):
+    """The scheduler knows that a ticket is under another version of its workflow."""
+
+    ticket_id: Key
+    workflow_version: Key
+    migration: int
+    ended: bool = Field(default=False, description="Whether the ticket is over where it stands.")
 
 
 class WorkflowFollowed(Event):
@@ -332,6 +407,7 @@ class PhaseEntered(Event):
     generated: int = Field(description="How many tasks the phase's templates made for this visit.")
     on_hold: bool = Field(default=False, description="Whether the ticket's tasks are held while it is here.")
     ended: bool = Field(default=False, description="Whether the ticket is over here.")
+    move: int = Field(default=0, description="Number of the move that led here; 0 where the ticket began.")
 
 
 class TaskCreated(Event):
@@ -400,7 +476,7 @@ class TaskDependencyReopened(Event):
 
 
 class TaskHeld(Event):
-    """The task's ticket is on hold: nobody may claim the task, whoever has it goes on."""
+    """The task's ticket is on hold or waits for something: nobody may claim the task, who has it goes on."""
 
     task_id: Key
     ticket_id: Key

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from uuid_utils import uuid7
 
 from shared.contracts.command import CommandRefused
-from shared.contracts.messages import Command, Event, Result
+from shared.contracts.messages import Command, Event, Result, moment_text
 from shared.kernel.decider import (
     NAMESPACE,
     CancelTimer,
@@ -295,9 +295,12 @@ def reaction_id(event_id: str, service: str, index: int) -> str:
     return str(uuid5(UUID(event_id), f"{service}/{index}"))
 
 
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
+
+
 def dumps(value: Any) -> str:
     """Anything of ours as JSON."""
-    return orjson.dumps(value, default=_jsonable, option=orjson.OPT_NON_STR_KEYS).decode()
+    return orjson.dumps(value, default=_jsonable, option=_OPTIONS).decode()
 
 
 def _jsonable(value: Any) -> Any:
@@ -305,6 +308,8 @@ def _jsonable(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, set | frozenset):
         return sorted(value)
+    if isinstance(value, datetime):
+        return moment_text(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 

@@ -69,19 +69,35 @@ def test_what_is_between_two_attempts_says_until_when() -> None:
     assert reasons(task(status="waiting", not_before=later, attempt=1), HERE) == [
         {
             "code": "retry_scheduled",
-            "message": "Attempt 1 came to nothing; the next waits until 2026-01-01 12:00:02+00:00.",
+            "message": "Attempt 1 came to nothing; the next waits until 2026-01-01T12:00:02.000000+00:00.",
             "not_before": later,
             "attempt": 1,
         }
     ]
 
 
-@pytest.mark.parametrize(("held", "on_hold"), [(True, False), (False, True), (True, True)])
-def test_a_ticket_on_hold_keeps_its_tasks_from_the_first_moment_to_the_last(
-    held: bool, on_hold: bool
-) -> None:
-    ticket = Ticket(**{**vars(HERE), "on_hold": on_hold, "phase_id": "BLOCKED"})
-    assert [reason["code"] for reason in reasons(task(held=held), ticket)] == ["ticket_on_hold"]
+@pytest.mark.parametrize("held", [True, False])
+def test_a_ticket_keeps_its_tasks_from_the_first_moment_to_the_last_for_every_reason(held: bool) -> None:
+    on_hold = Ticket(**{**vars(HERE), "on_hold": True, "phase_id": "BLOCKED"})
+    blocked = Ticket(**{**vars(HERE), "blocked_by": ("T-7", "T-8")})
+    both = Ticket(**{**vars(on_hold), "blocked_by": ("T-7",)})
+    found = [reasons(task(held=held), ticket) for ticket in (on_hold, blocked, both)]
+    assert [[reason["code"] for reason in all_of_them] for all_of_them in found] == [
+        ["ticket_on_hold"],
+        ["ticket_blocked"],
+        ["ticket_on_hold", "ticket_blocked"],
+    ]
+
+
+def test_a_blocked_ticket_names_its_blockers() -> None:
+    [reason] = reasons(task(), Ticket(**{**vars(HERE), "blocked_by": ("T-7", "T-8")}))
+    assert reason["code"] == "ticket_blocked"
+    assert reason["blocked_by"] == ["T-7", "T-8"]
+    assert reason["message"] == "Ticket T-1 waits for T-7, T-8; its tasks go on when all are done."
+
+
+def test_a_task_that_is_about_to_be_let_go_is_not_handed_out_before() -> None:
+    assert [reason["code"] for reason in reasons(task(held=True), HERE)] == ["being_released"]
 
 
 @pytest.mark.parametrize("place", [{"visit": 1}, {"phase_id": "CHECK"}])
@@ -99,4 +115,4 @@ def test_a_branch_is_handed_out_until_the_ticket_is_over() -> None:
 def test_everything_that_stands_in_the_way_is_named() -> None:
     waiting = task(status="waiting", visit=1, held=True, depends_on={"x": "open"})
     codes = [reason["code"] for reason in reasons(waiting, HERE)]
-    assert codes == ["ticket_moved_on", "ticket_on_hold", "waiting_for_tasks"]
+    assert codes == ["ticket_moved_on", "waiting_for_tasks"]

@@ -92,4 +92,4 @@ def test_tasks_generated_ahead_of_a_phase_are_those_of_its_first_visit() -> None
 def test_the_phase_is_announced_with_the_number_of_its_tasks_before_they_come() -> None:
     shop = Workshop()
     facts = shop.decide(EnterPhase(ticket_id="T-1", from_phase="BACKLOG", phase_id="BUILD", visit=1))
-    assert facts[0] == PhaseEntered(ticket_id="T-1", phase_id="BUILD", visit=1, generated=2)
+    assert facts[0] == PhaseEntered(ticket_id="T-1", phase_id="BUILD", visit=1, generated=2, move=1)

@@ -130,7 +130,7 @@ def test_a_hold_asks_for_no_tasks_of_its_own() -> None:
     shop = working_in("BLOCKED")
     assert shop.of_type(TaskCreated) == []
     assert shop.of_type(PhaseEntered)[-1] == (
-        PhaseEntered(ticket_id="T-1", phase_id="BLOCKED", visit=1, generated=0, on_hold=True)
+        PhaseEntered(ticket_id="T-1", phase_id="BLOCKED", visit=1, generated=0, on_hold=True, move=1)
     )
 
 
@@ -233,3 +233,26 @@ def test_a_cancelled_task_of_a_held_ticket_is_not_released() -> None:
     shop.do(CancelTask(task_id=look))
     shop.enter("CHECK")
     assert shop.of_type(TaskReleased) == []
+
+
+def test_a_ticket_that_goes_round_is_followed_in_the_order_of_its_moves() -> None:
+    shop = Workshop()
+    place = {"ticket_id": "T-1", "visit": 1}
+    away = EnterPhase(from_phase="CHECK", phase_id="BACKLOG", move=2, **place | {"visit": 2})
+    on = EnterPhase(from_phase="BACKLOG", phase_id="BUILD", move=3, **place)
+    for early in (away, on):
+        with pytest.raises(Unavailable, match="after 0 moves"):
+            shop.do(early)
+    shop.do(EnterPhase(from_phase="BACKLOG", phase_id="CHECK", move=1, **place))
+    shop.do(away)
+    shop.do(on)
+    assert shop.past.of(Ticket, "T-1").phase_id == "BUILD"
+    assert shop.do(away) == []
+
+
+def test_moves_without_numbers_are_told_by_their_phases() -> None:
+    shop = Workshop()
+    shop.do(EnterPhase(ticket_id="T-1", from_phase="BACKLOG", phase_id="BUILD", visit=1))
+    assert shop.past.of(Ticket, "T-1").move == 1
+    shop.enter("CHECK", move=2)
+    assert shop.past.of(Ticket, "T-1").phase_id == "CHECK"

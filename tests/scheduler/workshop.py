@@ -155,9 +155,9 @@ class Workshop:
     def enter(self, phase_id: str, visit: int = 1, ticket_id: str = "T-1", **fields: Any) -> list[Fact]:
         """Let the ticket go on to a phase, and what the timers of that moment bring."""
         from_phase = self.past.of(Ticket, ticket_id).phase_id
-        entered = EnterPhase(
-            ticket_id=ticket_id, from_phase=from_phase, phase_id=phase_id, visit=visit, **fields
-        )
+        move = self.past.of(Ticket, ticket_id).move + 1
+        place: dict[str, Any] = {"from_phase": from_phase, "phase_id": phase_id, "visit": visit, "move": move}
+        entered = EnterPhase(ticket_id=ticket_id, **place | fields)
         facts = self.do(entered)
         self.wait(0)
         return facts
