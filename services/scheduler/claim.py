@@ -10,6 +10,7 @@ from services.scheduler import timer
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import close, failed
 from services.scheduler.dispatch import reasons
+from services.scheduler.locking import release_all
 from services.scheduler.rank import make_ready
 from services.scheduler.task import Task, normalised
 from services.scheduler.ticket import Ticket
@@ -222,6 +223,7 @@ def _end_claim(decision: Decision, task: Task, reason: str) -> None:
         ),
         *timer.of_attempt(task),
     )
+    release_all(decision, task.task_id, reason)
     if task.exhausted:
         close(decision, failed(decision, task, f"Attempt {task.attempt} was the last one: {reason}"))
     else:

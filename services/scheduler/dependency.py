@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from services.scheduler import timer
 from services.scheduler.decision import Decision
+from services.scheduler.locking import release_all
 from services.scheduler.rank import make_ready, rerank
 from services.scheduler.task import Task
 from shared.contracts.task import (
@@ -121,6 +122,7 @@ def close(decision: Decision, ending: Ending) -> None:
 def _end(decision: Decision, ending: Ending) -> None:
     timers = timer.of_task(decision.of(Task, ending.task_id))
     decision.record(ending, *timers)
+    release_all(decision, ending.task_id, "The task has ended.")
 
 
 def _ends_too(decision: Decision, task_id: str, dependency: Task) -> bool:

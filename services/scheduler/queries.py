@@ -14,9 +14,10 @@ from services.scheduler.claim import ClaimsOf, ReadyCandidates
 from services.scheduler.dag import Dag, dag
 from services.scheduler.dispatch import reasons
 from services.scheduler.settle import OpenTasksOf
-from services.scheduler.tables import columns
+from services.scheduler.tables import columns, lock_index
 from services.scheduler.task import Task, TaskNotFound
 from services.scheduler.ticket import Ticket, TicketNotFound
+from shared.contracts.lock import ListLocks, LockList, LockView
 from shared.contracts.task import DagStatus, Explain, GetTask, ReadyTasks, TaskClaimed, TaskCreated
 from shared.kernel.reading import Reading, Recorded
 
@@ -201,3 +202,18 @@ async def _task(task_id: str, reading: Reading) -> Task:
 async def _lease_end(task: Task, reading: Reading) -> datetime | None:
     key = f"lease-{task.task_id}"
     return next((timer["due_at"] for timer in await reading.timers([key])), None)
+
+
+async def list_locks(query: ListLocks, reading: Reading) -> LockList:
+    """Locks that are held or waited for, by resource."""
+    locks = lock_index.c
+    found = select(locks.resource_key, locks.holders, locks.waiting).where(
+        locks.resource_key > query.after,
+        locks.resource_key.startswith(query.resource_prefix, autoescape=True),
+    )
+    who = [f"task:{query.task_id}"] if query.task_id else []
+    who += [f"agent:{query.agent_id}"] if query.agent_id else []
+    if who:
+        found = found.where(locks.who.op("@>")(who))
+    rows = await reading.rows(found.order_by(locks.resource_key).limit(query.limit))
+    return LockList(locks=tuple(LockView.model_validate(row) for row in rows))

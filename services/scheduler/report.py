@@ -7,7 +7,7 @@ from services.scheduler.claim import refuse_stale
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import cancelled, close
 from services.scheduler.retry import lose_attempt
-from services.scheduler.task import Status, Task
+from services.scheduler.task import Status, Task, TaskEnded
 from shared.contracts.task import (
     CancelTask,
     CompleteTask,
@@ -19,13 +19,9 @@ from shared.contracts.task import (
     TaskProgressed,
     TaskStarted,
 )
-from shared.kernel.decider import Context, Facts, Past, Refused
+from shared.kernel.decider import Context, Facts, Past
 
 Report = StartTask | ReportProgress | CompleteTask | FailTask
-
-
-class TaskEnded(Refused):
-    """The task has ended in another way."""
 
 
 def start_task(command: StartTask, past: Past, context: Context) -> Facts:

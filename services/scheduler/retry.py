@@ -8,6 +8,7 @@ from services.scheduler import timer
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import close, failed, reopen
 from services.scheduler.dispatch import left_behind
+from services.scheduler.locking import release_all
 from services.scheduler.rank import make_ready
 from services.scheduler.settle import hold
 from services.scheduler.task import Task
@@ -68,6 +69,7 @@ def lose_attempt(decision: Decision, task: Task, error: str, *, retryable: bool)
         *timer.of_attempt(decision.of(Task, task.task_id)),
         timer.backoff(task.task_id, task.attempt, not_before),
     )
+    release_all(decision, task.task_id, f"Attempt {task.attempt} failed.")
 
 
 def time_out_task(command: TimeOutTask, past: Past, context: Context) -> Facts:

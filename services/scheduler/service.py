@@ -6,6 +6,8 @@ from services.scheduler import (
     dependency,
     following,
     handover,
+    lock_request,
+    locking,
     queries,
     rank,
     reactions,
@@ -16,9 +18,10 @@ from services.scheduler import (
     workflow,
 )
 from services.scheduler.decision import AGGREGATES
-from services.scheduler.tables import row, task_index
+from services.scheduler.lock import Lock
+from services.scheduler.tables import lock_index, lock_row, row, task_index
 from services.scheduler.task import Task
-from shared.contracts import agent, collaboration, phase, task
+from shared.contracts import agent, collaboration, lock, phase, task
 from shared.kernel.declaration import Index, Service
 
 scheduler = Service(
@@ -49,6 +52,12 @@ scheduler = Service(
         task.FollowMigration: following.follow_migration,
         task.EnterPhase: visit.enter_phase,
         task.SettleTasks: settle.settle_tasks,
+        lock.AcquireLock: lock_request.acquire_lock,
+        lock.AcquireLocks: lock_request.acquire_locks,
+        lock.ExtendLock: lock_request.extend_lock,
+        lock.ReleaseLock: lock_request.release_lock,
+        lock.ExpireLock: locking.expire_lock,
+        lock.EndLockWait: locking.end_lock_wait,
     },
     hears={
         phase.WorkflowLoaded: reactions.follow_workflow,
@@ -68,11 +77,12 @@ scheduler = Service(
         task.ReadyTasks: queries.ready_tasks,
         task.DagStatus: queries.dag_status,
         task.Explain: queries.explain,
+        lock.ListLocks: queries.list_locks,
     },
     lookups={
         claim.ReadyCandidates: queries.ready_candidates,
         claim.ClaimsOf: queries.claims_of,
         settle.OpenTasksOf: queries.open_tasks_of,
     },
-    indexes=[Index(task_index, Task, row)],
+    indexes=[Index(task_index, Task, row), Index(lock_index, Lock, lock_row)],
 )

@@ -1,7 +1,8 @@
-"""The index of tasks: where a claim finds the next one, and a ticket its own."""
+"""The indexes: of tasks, where a claim finds the next one and a ticket its own, and of locks."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import (
@@ -16,7 +17,9 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
+from services.scheduler.lock import Hold, Lock, Waiter
 from services.scheduler.task import Task
 
 metadata = MetaData()
@@ -54,6 +57,16 @@ Index(
 Index("task_index_by_agent", columns.agent_id, postgresql_where=columns.agent_id.is_not(None))
 Index("task_index_by_ticket", columns.ticket_id, columns.ended, columns.task_id)
 
+lock_index = Table(
+    "lock_index",
+    metadata,
+    Column("resource_key", Text(collation="C"), primary_key=True),
+    Column("holders", JSONB, nullable=False),
+    Column("waiting", JSONB, nullable=False),
+    Column("who", ARRAY(Text), nullable=False),  # `task:` and `agent:` ids of those who hold or await it
+)
+Index("lock_index_by_who", lock_index.c.who, postgresql_using="gin")
+
 
 def lane_of(task: Task) -> str:
     """Which agents a task is for: `["PHASE_TESTING","run_tests","python","testing"]`."""
@@ -78,4 +91,18 @@ def row(task: Task) -> Mapping[str, Any]:
         "ready_at": task.ready_at,
         "agent_id": task.agent_id if task.claimed else None,
         "depends_on": sorted(task.depends_on),
+    }
+
+
+def lock_row(lock: Lock) -> Mapping[str, Any] | None:
+    """The row of a lock; none while nobody holds it."""
+    involved: tuple[Hold | Waiter, ...] = (*lock.holders, *lock.waiting)
+    if not involved:
+        return None
+    who = {f"task:{one.task_id}" for one in involved} | {f"agent:{one.agent_id}" for one in involved}
+    return {
+        "resource_key": lock.resource_key,
+        "holders": [asdict(hold) for hold in lock.holders],
+        "waiting": [asdict(waiter) for waiter in lock.waiting],
+        "who": sorted(who),
     }

@@ -45,6 +45,10 @@ class TaskNotFound(Refused):
     """No task has that id."""
 
 
+class TaskEnded(Refused):
+    """The task has ended in another way."""
+
+
 @dataclass(frozen=True)
 class Task:
     """What the rules must know of a task; attempts in full are in its history."""
@@ -62,6 +66,8 @@ class Task:
     depends_on: dict[str, Outcome] = field(default_factory=dict)
     needs: Needs = "all"
     on_dependency_failure: OnDependencyFailure = "block"
+    resources: tuple[str, ...] = ()
+    """Locks that its claim takes."""
     dependents: tuple[str, ...] = ()
     timeout_seconds: float | None = None
     max_retries: int = 0
@@ -191,6 +197,7 @@ def _created(_: Task, event: TaskCreated) -> Task:
         depends_on=dict.fromkeys(event.depends_on, "open"),
         needs=event.needs,
         on_dependency_failure=event.on_dependency_failure,
+        resources=event.resources,
         timeout_seconds=event.timeout_seconds,
         max_retries=event.max_retries,
         deadline=event.deadline,

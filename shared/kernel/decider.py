@@ -21,10 +21,18 @@ C = TypeVar("C", bound=Command)
 class Refused(Exception):
     """A rule says no. The class name is the wire code: `GateNotPassed` -> `gate_not_passed`."""
 
+    facts: "Facts" = ()
+    """What is remembered of the attempt although it was refused."""
+
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
+
+    def noting(self, facts: "Facts") -> "Refused":
+        """The same refusal, which leaves these facts behind."""
+        self.facts = tuple(facts)
+        return self
 
     @property
     def code(self) -> str:
@@ -41,11 +49,16 @@ class Unavailable(Exception):
 
 
 class Waiting(Exception):
-    """Nothing to answer yet; decide again when the service's state has changed, at the latest at `until`."""
+    """Nothing to answer yet; decide again when the service's state has changed, at the latest at `until`.
 
-    def __init__(self, until: datetime) -> None:
+    `facts` are committed now, so that the command's place among those that wait outlives this process: sent
+    again with the same id it is decided with them in the past.
+    """
+
+    def __init__(self, until: datetime, facts: "Facts" = ()) -> None:
         super().__init__(until)
         self.until = until
+        self.facts = tuple(facts)
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,8 @@ class Context:
     """When the command is decided; the only clock a rule may read."""
     received_at: datetime
     """When the command came to the service; differs from `at` for a command that waits."""
+    durable: bool = False
+    """Whether it came on the durable lane: then its sender is not there to wait for the answer."""
 
     def new_id(self, name: str) -> str:
         """An id for a thing the command makes: the same on every retry."""

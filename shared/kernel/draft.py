@@ -128,13 +128,11 @@ class Draft:
             self.outcomes.append((envelope, Dropped()))
             return
         try:
-            effects = self._accepted(envelope, self._facts(envelope))
+            effects = self._effects_of(envelope)
         except Missing:
             raise
-        except Refused as refused:
-            self._take(envelope, self._refused(envelope, refused))
         except Waiting as waiting:
-            self._rely_on_what_was_read()
+            self._note(envelope, waiting.facts)
             self.waiting.append((envelope, waiting.until))
         except Unavailable as unavailable:
             self._rely_on_what_was_read()
@@ -145,6 +143,12 @@ class Draft:
             self.outcomes.append((envelope, Broke(error)))
         else:
             self._take(envelope, effects)
+
+    def _effects_of(self, envelope: Envelope) -> Effects:
+        try:
+            return self._accepted(envelope, self._facts(envelope))
+        except Refused as refused:
+            return self._refused(envelope, refused)
 
     def undecided(self) -> list[Envelope]:
         """Those that the batch does not record: they wait, are put off, or broke."""
@@ -167,7 +171,7 @@ class Draft:
 
     def _context(self, envelope: Envelope) -> Context:
         received = envelope.received_at - NEVER_WAITS if envelope.durable else envelope.received_at
-        return Context(envelope.id, envelope.actor, envelope.authority, self.now, received)
+        return Context(envelope.id, envelope.actor, envelope.authority, self.now, received, envelope.durable)
 
     def _effects(self, facts: Facts) -> Effects:
         effects = Effects()
@@ -204,9 +208,10 @@ class Draft:
         return self._written(envelope, effects)
 
     def _refused(self, envelope: Envelope, refused: Refused) -> Effects:
-        effects = Effects(answer=refusal_answer(envelope.id, refused))
+        effects = self._effects(refused.facts)
+        effects.answer = refusal_answer(envelope.id, refused)
         if envelope.durable:
-            effects.events = [(f"command-{envelope.id}", 1, self._refusal_event(envelope, refused))]
+            effects.events.append((f"command-{envelope.id}", 1, self._refusal_event(envelope, refused)))
         return self._written(envelope, effects)
 
     def _refusal_event(self, envelope: Envelope, refused: Refused) -> CommandRefused:
@@ -252,14 +257,21 @@ class Draft:
     def _take(self, envelope: Envelope, effects: Effects) -> None:
         self.offsets[envelope.id] = len(self.batch.events)
         self.batch.commands.append((envelope.id, effects.stored, len(self.batch.events)))
-        self.batch.events += effects.rows
         if envelope.timer:
             self.batch.fired.append(envelope.timer)
+        self._remember(effects)
+        self.outcomes.append((envelope, Answered(effects.answer)))
+
+    def _note(self, envelope: Envelope, facts: Facts) -> None:
+        """Take facts of a command that has no answer yet."""
+        self._remember(self._written(envelope, self._effects(facts)))
+
+    def _remember(self, effects: Effects) -> None:
         self._rely_on_what_was_read()
+        self.batch.events += effects.rows
         self.desk.decided.update(effects.states)
         self.batch.streams.update(effects.states)
         self.batch.timers.update(effects.timers)
-        self.outcomes.append((envelope, Answered(effects.answer)))
 
     def _rely_on_what_was_read(self) -> None:
         """Whatever was decided stands only if what it looked at is still so at the commit.

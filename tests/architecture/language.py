@@ -129,9 +129,9 @@ def wire_name(contract: type) -> str:
 
 
 def without_key(classes: Sequence[type]) -> Iterator[str]:
-    """Events whose key names no field of theirs that is one token of a subject."""
+    """Events whose key names no field of theirs that is one token of a subject, and that make none."""
     for contract in classes:
-        if issubclass(contract, Event):
+        if issubclass(contract, Event) and contract.subject_key is Event.subject_key:
             field = contract.model_fields.get(contract.key)
             if field is None or KEY not in field.metadata:
                 yield f"{contract.__module__}.{contract.__name__} has no field `{contract.key}` that is a Key"

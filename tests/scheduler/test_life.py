@@ -9,10 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from services.scheduler.claim import ReadyCandidates, StaleClaim
 from services.scheduler.dependency import DependencyCycle, TaskNotWaiting
-from services.scheduler.report import TaskEnded
 from services.scheduler.retry import NotRetryable, TicketMovedOn
 from services.scheduler.tables import row
-from services.scheduler.task import Task, TaskEvent, evolve
+from services.scheduler.task import Task, TaskEnded, TaskEvent, evolve
 from services.scheduler.ticket import Ticket
 from shared.contracts.messages import Command, Event
 from shared.contracts.task import (

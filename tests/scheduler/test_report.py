@@ -1,8 +1,7 @@
 import pytest
 
 from services.scheduler.claim import StaleClaim
-from services.scheduler.report import TaskEnded
-from services.scheduler.task import TaskNotFound
+from services.scheduler.task import TaskEnded, TaskNotFound
 from shared.contracts.messages import Command
 from shared.contracts.task import (
     CancelTask,

@@ -1,7 +1,7 @@
 """The scheduler's rules in memory: facts are kept, the index follows them, and timers fire as time passes."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -28,7 +28,7 @@ from shared.contracts.task import (
     TaskCreated,
 )
 from shared.contracts.workflow import Phase, TaskTemplate, Workflow
-from shared.kernel.decider import CancelTimer, Context, Fact, Lookup, Timer
+from shared.kernel.decider import CancelTimer, Context, Fact, Lookup, Refused, Timer, Waiting
 from shared.testing.scenario import NOON, History
 
 E = TypeVar("E", bound=Event)
@@ -99,7 +99,15 @@ class Workshop:
 
     def do(self, command: Command, actor: str = "ann", waited_seconds: float = 0) -> list[Fact]:
         """Decide a command and let its facts come true."""
-        facts = self.decide(command, actor, waited_seconds)
+        try:
+            facts = self.decide(command, actor, waited_seconds)
+        except (Refused, Waiting) as nothing:
+            self._take(nothing.facts)
+            raise
+        self._take(facts)
+        return facts
+
+    def _take(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
             match fact:
                 case Event():
@@ -110,7 +118,6 @@ class Workshop:
                     self.timers.pop(fact.key, None)
                 case Result():
                     pass
-        return facts
 
     def happen(self, event: Event) -> None:
         """Let something be true, whatever the rules say."""

@@ -1,8 +1,9 @@
-"""The kernel's tables and the index of tasks."""
+"""The kernel's tables and the indexes of tasks and locks."""
 
 from alembic import op
 from alembic.operations import Operations
 from sqlalchemy import ARRAY, Boolean, Column, DateTime, Double, Index, Integer, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.kernel.schema import install_kernel, install_tables
 
@@ -13,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """The kernel's tables and the index of tasks."""
+    """The kernel's tables and the indexes of tasks and locks."""
     tables = MetaData()
     task_index = Table(
         "task_index",
@@ -44,6 +45,15 @@ def upgrade() -> None:
     )
     Index("task_index_by_agent", columns.agent_id, postgresql_where=columns.agent_id.is_not(None))
     Index("task_index_by_ticket", columns.ticket_id, columns.ended, columns.task_id)
+    lock_index = Table(
+        "lock_index",
+        tables,
+        Column("resource_key", Text(collation="C"), primary_key=True),
+        Column("holders", JSONB, nullable=False),
+        Column("waiting", JSONB, nullable=False),
+        Column("who", ARRAY(Text), nullable=False),
+    )
+    Index("lock_index_by_who", lock_index.c.who, postgresql_using="gin")
     operations = Operations(op.get_context())
     install_kernel(operations, "scheduler")
     install_tables(operations, "scheduler", tables)

@@ -1,0 +1,51 @@
+"""A task as a holder of locks: what it was ever granted, and what it waits for."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.contracts.lock import LockRequested, LockWaitTime, LockWish
+from shared.kernel.decider import Aggregate
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a task waits for: all of it at once."""
+
+    request_id: str
+    agent_id: str
+    resources: tuple[LockWish, ...]
+    ttl_seconds: float
+    wait_until: datetime
+    since: datetime
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """What must be looked at when the task ends, and what it stands in line for."""
+
+    granted: tuple[str, ...] = ()
+    """Resources it was granted at any time, each once; it may have let go of them."""
+    waiting: dict[str, Request] = field(default_factory=dict)
+    """By the id of the request."""
+
+
+def evolve(holder: LockHolder, event: LockRequested | LockWaitTime) -> LockHolder:
+    """A request waits until each of its resources is granted or denied, which happens together."""
+    match event:
+        case LockRequested():
+            request = Request(
+                request_id=event.request_id,
+                agent_id=event.agent_id,
+                resources=event.resources,
+                ttl_seconds=event.ttl_seconds,
+                wait_until=event.wait_until,
+                since=event.at,
+            )
+            return LockHolder(holder.granted, {**holder.waiting, event.request_id: request})
+        case LockWaitTime(resource_key=resource, granted=granted):
+            left = {name: one for name, one in holder.waiting.items() if name != event.request_id}
+            new = (resource,) if granted and resource not in holder.granted else ()
+            return LockHolder((*holder.granted, *new), left)
+
+
+LOCK_HOLDER = Aggregate(LockHolder, evolve, "task_id")
