@@ -10,12 +10,13 @@ from shared.contracts.gate import (
     CollectTask,
     ExpectTasks,
     FollowAgent,
+    FollowMigration,
     FollowTicket,
     FollowWorkflow,
     TaskStatus,
 )
 from shared.contracts.messages import Command
-from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
+from shared.contracts.phase import PhaseTransitioned, TicketMigrated, TicketOpened, WorkflowLoaded
 from shared.contracts.task import (
     PhaseEntered,
     TaskCancelled,
@@ -48,6 +49,12 @@ def on_ticket_opened(event: TicketOpened) -> Sequence[Command]:
             ticket_id=event.ticket_id, phase_id=event.phase_id, workflow_version=event.workflow_version
         )
     ]
+
+
+def on_ticket_migrated(event: TicketMigrated) -> Sequence[Command]:
+    """Judge it by the other version."""
+    told = event.model_dump(include={"ticket_id", "workflow_version", "migration"})
+    return [FollowMigration(**told)]
 
 
 def on_transitioned(event: PhaseTransitioned) -> Sequence[Command]:

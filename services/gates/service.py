@@ -43,6 +43,7 @@ gates = Service(
         agent.AgentDeregistered: reactions.on_agent_deregistered,
         phase.WorkflowLoaded: reactions.on_workflow_loaded,
         phase.TicketOpened: reactions.on_ticket_opened,
+        phase.TicketMigrated: reactions.on_ticket_migrated,
         phase.PhaseTransitioned: reactions.on_transitioned,
         task.PhaseEntered: reactions.on_phase_entered,
         task.TaskCreated: reactions.on_task_created,

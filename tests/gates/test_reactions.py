@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from services.gates.agent import Agent
 from services.gates.service import gates
+from services.gates.ticket import Ticket
+from shared.contracts.agent import AgentDeregistered, AgentRegistered
 from shared.contracts.gate import ValidateGate
 from shared.contracts.messages import Command, Event, Priority
-from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
+from shared.contracts.phase import PhaseTransitioned, TicketMigrated, TicketOpened, WorkflowLoaded
 from shared.contracts.task import (
     PhaseEntered,
     TaskCancelled,
@@ -14,7 +17,7 @@ from shared.contracts.task import (
     TaskFailed,
     TaskRetried,
 )
-from shared.testing.scenario import NOON, Scenario
+from shared.testing.scenario import NOON, History, Scenario
 from tests.gates.story import GOOD_DOCUMENT, WORKFLOW, after, artifact, gate, told, verdict
 
 TASK: dict[str, Any] = {"ticket_id": "T", "phase_id": "REQUIREMENTS", "visit": 1, "task_id": "a"}
@@ -99,3 +102,42 @@ def test_the_ticket_is_where_it_was_moved_last() -> None:
     assert facts == [verdict(heard(*OPENED))]
     assert verdict(heard(*OPENED)).phase_id == "REQUIREMENTS"
     assert verdict(heard(*OPENED[:2])).status == "not_configured"
+
+
+def test_a_migrated_ticket_is_judged_by_the_other_version() -> None:
+    lenient = WORKFLOW.model_copy(update={"description": "lenient"})
+    story = heard(
+        *OPENED,
+        WorkflowLoaded(name="delivery", version=lenient.version, document=lenient),
+        TicketMigrated(
+            ticket_id="T",
+            workflow="delivery",
+            from_version=WORKFLOW.version,
+            workflow_version=lenient.version,
+            phase_id="REQUIREMENTS",
+            migration=1,
+            move=1,
+            actor="ann",
+            at=after(1),
+        ),
+    )
+    ticket = History(gates.aggregates, story.past, {}).of(Ticket, "T")
+    assert (ticket.workflow_version, ticket.phase_id) == (lenient.version, "REQUIREMENTS")
+
+
+def test_what_an_agent_can_do_is_known_until_it_leaves() -> None:
+    came = AgentRegistered(
+        agent_id="critic",
+        name="critic",
+        agent_type="worker",
+        capabilities=("validation",),
+        capacity=1,
+        session=2,
+        at=NOON,
+    )
+    left = AgentDeregistered(agent_id="critic", session=2, reason="", at=after(1))
+    known = [
+        History(gates.aggregates, heard(*events).past, {}).of(Agent, "critic")
+        for events in ([came], [came, left])
+    ]
+    assert [agent.capabilities for agent in known] == [("validation",), ()]

@@ -6,7 +6,7 @@ from services.gates.gate import Gate
 from services.gates.output import outputs_of, reasons_against
 from services.gates.queries.request import approvals_of, reviews_of
 from services.gates.ticket import Ticket, TicketNotFound, Visit, chosen_visit
-from services.gates.verdict import standing
+from services.gates.verdict import after, standing
 from services.gates.workflow import WorkflowVersion
 from shared.contracts.gate import (
     Artifact,
@@ -28,10 +28,13 @@ class ArtifactNotFound(Refused):
 
 
 async def get_gate(query: GetGate, reading: Reading) -> GateView:
-    """By default of the phase the ticket is in, and of the last visit to it."""
+    """By default of the phase the ticket is in, and of the last visit to it.
+
+    All of it comes from one reading of the history, so that no part is newer than another.
+    """
     visit = await _visit(query, reading)
-    gate = await reading.state(Gate, visit.gate_id) or Gate()
     events = [record.event for record in await reading.events(Gate, visit.gate_id)]
+    gate = after(Gate(), events)
     submitted = [event for event in events if isinstance(event, GateArtifactSubmitted)]
     status, reasons = standing(gate, visit.phase)
     return GateView(
