@@ -17,8 +17,10 @@ from rich.text import Text
 from omoi.cli.console import REFUSED, UNAVAILABLE, out, print_json
 from omoi.host import hosting
 from omoi.progress import Progress, evolve
+from omoi.worker.command_line import CommandLine
 from omoi.worker.repository import RepositoryProblem, open_repository
-from omoi.worker.worker import Worker, WorkerSettings, default_work_root
+from omoi.worker.settings import TIMEOUT_SECONDS, WorkerSettings, default_work_root
+from omoi.worker.worker import Worker
 from shared.client import Client
 from shared.contracts.phase import GetWorkflow, LoadWorkflow, OpenTicket, Transition
 from shared.contracts.workflow import Workflow
@@ -51,6 +53,9 @@ class Plan:
     repository: Path
     concurrency: int = 2
     timeout_seconds: float | None = None
+    task_timeout_seconds: float = TIMEOUT_SECONDS
+    passed: tuple[str, ...] = ()
+    check: str | None = None
     as_json: bool = False
 
 
@@ -133,7 +138,7 @@ async def _take_through(
     found = await client.query(GetWorkflow(name=plan.ticket.workflow))
     watch = Watch(Workflow.model_validate(found["document"]), plan.as_json)
     ticket_id = (await client.ask(plan.ticket)).accepted().result["ticket_id"]
-    async with _working(plan, settings, nats_url), _watching(client, watch, ticket_id):
+    async with _working(plan, settings, nats_url, ticket_id), _watching(client, watch, ticket_id):
         with _live(watch, plan.as_json):
             await _start(client, watch.workflow, ticket_id)
             ended = await _end(watch, stop, plan.timeout_seconds)
@@ -169,8 +174,8 @@ async def _end(watch: Watch, stop: asyncio.Event, seconds: float | None) -> str 
 
 
 @asynccontextmanager
-async def _working(plan: Plan, settings: Settings, nats_url: str) -> AsyncIterator[None]:
-    """A worker beside the watch."""
+async def _working(plan: Plan, settings: Settings, nats_url: str, ticket_id: str) -> AsyncIterator[None]:
+    """A worker for this ticket beside the watch; other tickets' tasks are for other workers."""
     stop = asyncio.Event()
     name = f"local-{os.getpid()}"
     async with await Client.connect(nats_url, name) as client:
@@ -178,13 +183,15 @@ async def _working(plan: Plan, settings: Settings, nats_url: str) -> AsyncIterat
             client,
             WorkerSettings(
                 agent_id=name,
-                command=plan.command,
                 work_root=default_work_root(settings.home, plan.repository),
                 concurrency=plan.concurrency,
                 repository=plan.repository,
+                tickets=(ticket_id,),
+                timeout_seconds=plan.task_timeout_seconds,
                 drain_seconds=0,
-                environment={"OMOI_NATS_URL": nats_url},
+                check=plan.check,
             ),
+            CommandLine(plan.command, plan.passed, {"OMOI_NATS_URL": nats_url}),
         )
         task = asyncio.create_task(worker.work(stop))
         try:

@@ -5,7 +5,7 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from omoi.cli import dead, messages, projections, system, tickets, work, workflows
+from omoi.cli import context, dead, messages, projections, system, tickets, work, workflows
 from omoi.cli.console import USAGE, err
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 for module in (system, work, messages):
     module.register(app)
 app.add_typer(tickets.app, name="ticket")
+app.add_typer(context.app, name="context")
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(projections.app, name="projection")
 app.add_typer(dead.app, name="dead")

@@ -2,8 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -13,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shared.client import Client, ClientError, RefusedByService, TooLarge, Unreachable
+from omoi.connection import connected as connected  # noqa: PLC0414 - the commands find it here
+from shared.client import ClientError, RefusedByService, TooLarge, Unreachable
 from shared.kernel.settings import Settings
 from shared.kernel.wire import KEY
 from shared.stack import OPERATOR, RunningStack, StackError, running_stack
@@ -48,22 +48,6 @@ def settings() -> Settings:
 def find_stack(config: Settings) -> RunningStack | None:
     """The embedded stack that runs in this home, if one does."""
     return running_stack(config.home.resolve())
-
-
-@asynccontextmanager
-async def connected(actor: str) -> AsyncIterator[Client]:
-    """A client of the running system; raises `Unreachable` when there is none."""
-    config = settings()
-    url = config.nats_url
-    if url is None:
-        stack = find_stack(config)
-        if stack is None:
-            raise Unreachable(
-                f"No stack is running in {config.home}. `omoi up` starts one; OMOI_NATS_URL names another."
-            )
-        url = stack.nats_url
-    async with await Client.connect(url, actor) as client:
-        yield client
 
 
 def run(work: Coroutine[Any, Any, int | None]) -> None:

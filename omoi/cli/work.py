@@ -1,6 +1,8 @@
 """`omoi worker` and `omoi run`: doing the work of tickets."""
 
+import asyncio
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +31,37 @@ Concurrency = Annotated[
 ]
 
 
+Env = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Give the command this variable of yours too, for example ANTHROPIC_API_KEY or 'AWS_*'.",
+    ),
+]
+TaskTimeout = Annotated[
+    float, typer.Option(help="Seconds one attempt may take where the task and its workflow set none.", min=1)
+]
+Check = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CMD",
+        help="Tests work again that was merged with others' before it lands; reports go to $OMOI_REPORTS.",
+    ),
+]
+
+
+def until_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Events that the first and the second SIGINT or SIGTERM set."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, signalled)
+    return stop, hurry
+
+
 def default_agent() -> str:
     """A name for a worker that was given none."""
     host = "".join(letter if letter.isalnum() else "-" for letter in socket.gethostname())[:40]
@@ -45,33 +78,39 @@ def worker(
         Path | None, typer.Option(help="Where to work when the ticket names no repository.")
     ] = None,
     phases: Annotated[str | None, typer.Option(help="Comma-separated; every phase when absent.")] = None,
+    env: Env = None,
+    task_timeout: TaskTimeout = 3600,
+    check: Check = None,
     drain: Annotated[float, typer.Option(help="Seconds running tasks may go on after SIGTERM.", min=0)] = 10,
     verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
 ) -> None:
-    """Claim tasks and have a command do them, until SIGTERM."""
-    from omoi.worker.worker import Worker, WorkerSettings, default_work_root
+    """Claim tasks and have a command do them, until SIGTERM; a second SIGTERM hurries."""
+    from omoi.worker.command_line import CommandLine
+    from omoi.worker.settings import WorkerSettings, default_work_root
+    from omoi.worker.worker import Worker
 
     logs.configure("info" if verbose else "warning", json=False)
     name = agent or default_agent()
 
     async def work() -> int:
-        stop = until_signal()
+        stop, hurry = until_signals()
         async with connected(name) as client:
             await Worker(
                 client,
                 WorkerSettings(
                     agent_id=name,
-                    command=command,
                     work_root=default_work_root(settings().home, repo),
                     capabilities=_listed(capabilities),
                     concurrency=concurrency,
                     repository=repo.resolve() if repo else None,
                     phases=_listed(phases),
+                    timeout_seconds=task_timeout,
                     drain_seconds=drain,
-                    environment=task_environment(client.url),
+                    check=check,
                 ),
+                CommandLine(command, env or (), task_environment(client.url), hurry),
                 told=lambda sentence: out.print(sentence, markup=False),
-            ).work(stop)
+            ).work(stop, hurry)
         return 0
 
     run(work())
@@ -98,6 +137,9 @@ def run_(
     ] = None,
     concurrency: Concurrency = 2,
     timeout: Annotated[float | None, typer.Option(help="Give up after so many seconds.", min=1)] = None,
+    env: Env = None,
+    task_timeout: TaskTimeout = 3600,
+    check: Check = None,
     as_json: Json = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the services' logs.")] = False,
 ) -> None:
@@ -116,6 +158,9 @@ def run_(
         repository=repo.resolve(),
         concurrency=concurrency,
         timeout_seconds=timeout,
+        task_timeout_seconds=task_timeout,
+        passed=tuple(env or ()),
+        check=check,
         as_json=as_json,
     )
 

@@ -1,6 +1,7 @@
 """The brief of a task as an agent reads it: Markdown for a model, JSON for a program."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +28,17 @@ class BriefFiles:
 def write_brief(brief: Brief, folder: Path) -> BriefFiles:
     """Write brief.md and brief.json into `folder`, outside the worktree so that they are never committed."""
     files = BriefFiles(folder / "brief.md", folder / "brief.json")
-    files.markdown.write_text(render(brief), encoding="utf-8", errors="replace")
-    files.json.write_text(json.dumps(brief, indent=2, ensure_ascii=False), encoding="utf-8", errors="replace")
+    _write(files.markdown, render(brief))
+    _write(files.json, json.dumps(brief, indent=2, ensure_ascii=False))
     return files
+
+
+def _write(path: Path, text: str) -> None:
+    """A file that only the worker's own user can read."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+        file.write(text)
 
 
 def render(brief: Brief) -> str:

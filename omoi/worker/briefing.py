@@ -3,10 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from omoi.worker.brief import Brief
-from shared.client import Client
+from shared.client import Client, ClientError
+from shared.contracts.context import ContextForPhase
 from shared.contracts.phase import GetTicket, GetWorkflow
 from shared.contracts.task import ClaimedTask, GetTask
+
+log = structlog.get_logger()
+
+CONTEXT_SECONDS = 3.0
+"""How long the context is waited for: a task is better begun without it than not at all."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +26,8 @@ class Briefing:
 
 
 async def briefing(client: Client, claimed: ClaimedTask) -> Briefing:
-    """Ask phase for the ticket and its phase's definition, and the scheduler for the task's story."""
+    """Ask phase for the ticket and its phase's definition, the scheduler for the task's story, and context
+    for what is known so far."""
     ticket = await client.query(GetTicket(ticket_id=claimed.ticket_id))
     task = await client.query(GetTask(task_id=claimed.task_id))
     workflow = await client.query(GetWorkflow(name=ticket["workflow"], version=ticket["workflow_version"]))
@@ -35,5 +44,16 @@ async def briefing(client: Client, claimed: ClaimedTask) -> Briefing:
         "expected_outputs": phase.get("expected_outputs", []),
         "next_steps": phase.get("next_steps_guide", ""),
         "blocking_reasons": task.get("blocking_reasons", []),
+        "context": await _context(client, claimed),
     }
     return Briefing(brief, tuple(phase.get("expected_outputs", [])))
+
+
+async def _context(client: Client, claimed: ClaimedTask) -> str:
+    """What was done before, in words; nothing when context cannot say."""
+    query = ContextForPhase(ticket_id=claimed.ticket_id, phase_id=claimed.phase_id, visit=claimed.visit)
+    try:
+        return str((await client.query(query, patience=CONTEXT_SECONDS))["summary"])
+    except ClientError as error:
+        log.warning("brief_without_context", task_id=claimed.task_id, error=str(error))
+        return ""

@@ -1,6 +1,7 @@
 """Which files an attempt changed."""
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -47,6 +48,15 @@ async def changes_of(tree: Worktree) -> list[Change]:
         for added, removed, path in counted
     ]
     return sorted(changes, key=lambda change: change.path)
+
+
+async def shown(tree: Worktree, characters: int) -> str:
+    """What the agent changed, as a diff for people, its beginning at most; empty when it changed nothing."""
+    await stage(tree)
+    against = ("diff", "--cached", "--no-color", "--no-ext-diff", "--no-textconv", "--stat", "--patch")
+    diff = await tree.git(*against, tree.base)
+    cut = "" if len(diff) <= characters else f"\n... {len(diff) - characters} more characters"
+    return os.fsencode(diff[:characters]).decode(errors="replace") + cut
 
 
 def sha256_of(path: Path) -> str | None:

@@ -128,7 +128,8 @@ async def _fresh(tree: Worktree, report: _Report, patterns: Sequence[str], chang
     committed_before = {
         path for pattern in patterns for path in await _matches(tree, pattern, "--cached")
     } - changed
-    candidates = [*sorted(tree.reports.glob(report.name))]
+    own = [] if tree.reports.is_symlink() else sorted(tree.reports.glob(report.name))
+    candidates = [*own]
     candidates += [tree.path / path for path in inside if path not in committed_before]
     return [path for path in dict.fromkeys(candidates) if path.lstat().st_mtime_ns >= tree.started_ns]
 

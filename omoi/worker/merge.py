@@ -1,6 +1,7 @@
 """Land finished work on the target branch, one attempt at a time, without losing anyone's lines."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from omoi.worker.git import GitFailed
@@ -18,7 +19,7 @@ class Landing:
 
     commit: str
     branch: str
-    how: Literal["nothing", "fast_forward", "merge"]
+    how: "How"
     waiting: str | None = None
 
 
@@ -39,19 +40,28 @@ class MergeConflict(Exception):
         self.rivals = rivals
 
 
-async def land(tree: Worktree) -> Landing:
+How = Literal["nothing", "fast_forward", "merge"]
+Before = Callable[[Worktree, How, str], Awaitable[None]]
+"""Is told, before the target moves: the worktree as it will land, with `base` the commit it lands on; how;
+and the commit that the attempt's own work was at."""
+
+
+async def land(tree: Worktree, before: Before | None = None) -> Landing:
     """Commit what is left in the worktree and merge the attempt's work back.
 
     Under the repository's lock the attempt takes up what landed meanwhile, in its own worktree, by
     fast-forward or by a real three-way merge; then the target moves to it by compare-and-set. If the person's
     checkout is in the way (see `Repository`), the work lands on the integration branch and `waiting` says so.
 
+    `before` is called under the lock, and what it raises stops the landing. It comes again when a person's
+    commit got in between.
+
     Raises MergeConflict, and RepositoryProblem when the work can land on neither branch. A cancellation while
     the branch moves takes effect when it has moved.
     """
     await commit(tree)
     async with tree.repository.locked():
-        return await to_the_end(_land(tree))
+        return await to_the_end(_land(tree, before))
 
 
 async def settle(repository: Repository) -> str | None:
@@ -60,12 +70,14 @@ async def settle(repository: Repository) -> str | None:
         return await to_the_end(_settle(repository))
 
 
-async def _land(tree: Worktree) -> Landing:
+async def _land(tree: Worktree, before: Before | None) -> Landing:
     repository, work, tries = tree.repository, await tree.head(), _TRIES
     while True:
         tries -= 1
         target, waiting = await repository.lines()
         how = await _take_up(tree, work, [target, waiting] if waiting else [target])
+        if before is not None:
+            await before(replace(tree, base=waiting or target), how, work)
         head = await tree.head()
         obstacle = await _move_target(repository, target, waiting, head)
         if obstacle is None:
@@ -92,7 +104,7 @@ async def _settle(repository: Repository) -> str | None:
     return obstacle and _waiting_because(repository, obstacle)
 
 
-async def _take_up(tree: Worktree, work: str, tips: list[str]) -> Literal["nothing", "fast_forward", "merge"]:
+async def _take_up(tree: Worktree, work: str, tips: list[str]) -> How:
     message = tree.message(f"Merge {tree.repository.target} into {tree.branch}")
     for tip in tips:
         try:

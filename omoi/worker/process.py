@@ -8,14 +8,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from omoi.worker.output import Output
 from omoi.worker.uninterrupted import begun, to_the_end
 
 MARK = "OMOI_WORKTREE"
 
 _PROC = Path("/proc")
-_LOG_BYTES = 8 * 1024 * 1024
-_TAIL_BYTES = 16 * 1024
 _KILL_PATIENCE_SECONDS = 5
 
 
@@ -62,37 +62,74 @@ class Command:
     log: Path
 
 
+class Holder(Protocol):
+    """Ends what runs for a mark if this process dies (see `lifeline.py`)."""
+
+    def hold(self, mark: str, session: int | None = None) -> None:
+        """Begin to."""
+
+    def release(self, mark: str) -> None:
+        """No longer."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a command is ended: SIGTERM, and SIGKILL after `grace_seconds`, or at once when it must hurry."""
+
+    grace_seconds: float = 10
+    hurry: asyncio.Event | None = None
+    holder: Holder | None = None
+
+
 async def run(
     command: Command,
     *,
     cancel: asyncio.Event,
     timeout_seconds: float | None = None,
-    grace_seconds: float = 10,
+    ending: Ending = Ending(),
+    output: Output | None = None,
 ) -> Run:
     """Run the command to its end, its timeout or `cancel`; no process of it is left on return or raise.
 
-    What it prints goes to `command.log`, of which the newest 8 to 16 MiB stay (the older half in `.1`).
-    Whoever is still there at the end gets SIGTERM, and SIGKILL after `grace_seconds`.
+    What it prints goes to `command.log`, or to `output` when that is given, so that others can look at it.
     """
+    holder, mark = ending.holder, command.env[MARK]
+    if holder is None:
+        return await _run(command, cancel, timeout_seconds, ending, output or Output(command.log))
+    holder.hold(mark)
+    try:
+        return await _run(command, cancel, timeout_seconds, ending, output or Output(command.log))
+    finally:
+        holder.release(mark)
+
+
+async def _run(
+    command: Command,
+    cancel: asyncio.Event,
+    timeout_seconds: float | None,
+    ending: Ending,
+    log: Output,
+) -> Run:
     began = time.monotonic()
-    log = _Log(command.log)
     source, sink = os.pipe()
     starting = asyncio.create_subprocess_exec(
         "/bin/sh", "-c", command.line, cwd=command.cwd, env=command.env,
         stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
     )  # fmt: skip
     try:
-        process = await begun(starting, lambda process: _end(process, command, grace_seconds))
+        process = await begun(starting, lambda process: _end(process, command, ending))
     except BaseException:
         os.close(source)
         raise
     finally:
         os.close(sink)
+    if ending.holder is not None:
+        ending.holder.hold(command.env[MARK], process.pid)
     copying = asyncio.create_task(_copy(source, log))
     try:
         outcome = await _outcome(process, cancel, timeout_seconds)
     finally:
-        await to_the_end(_end(process, command, grace_seconds))
+        await to_the_end(_end(process, command, ending))
         await to_the_end(_finish(copying))
     if copying.done() and not copying.cancelled():
         copying.result()  # a log that could not be written is the attempt's failure, not a silent gap
@@ -118,10 +155,16 @@ async def _outcome(
         cancelled.cancel()
 
 
-async def _end(process: asyncio.subprocess.Process, command: Command, grace_seconds: float) -> None:
-    mark = command.env[MARK]
-    if not await _signalled(process.pid, mark, signal.SIGTERM, grace_seconds):
-        await _signalled(process.pid, mark, signal.SIGKILL, _KILL_PATIENCE_SECONDS)
+async def end_members(
+    session: int | None, mark: str, grace_seconds: float, hurry: asyncio.Event | None = None
+) -> None:
+    """End the processes of a session and those that carry the mark, gently first."""
+    if not await _signalled(session, mark, signal.SIGTERM, grace_seconds, hurry):
+        await _signalled(session, mark, signal.SIGKILL, _KILL_PATIENCE_SECONDS)
+
+
+async def _end(process: asyncio.subprocess.Process, command: Command, ending: Ending) -> None:
+    await end_members(process.pid, command.env[MARK], ending.grace_seconds, ending.hurry)
     await process.wait()
 
 
@@ -131,11 +174,17 @@ async def _finish(copying: asyncio.Task[None]) -> None:
     await asyncio.gather(copying, return_exceptions=True)
 
 
-async def _signalled(session: int | None, mark: str, number: signal.Signals, patience_seconds: float) -> bool:
+async def _signalled(
+    session: int | None,
+    mark: str,
+    number: signal.Signals,
+    patience_seconds: float,
+    hurry: asyncio.Event | None = None,
+) -> bool:
     """Signal each member once, new ones too, until nobody is left; False when patience ends first."""
     deadline, pause, told = time.monotonic() + patience_seconds, 0.005, set[int]()
     while members := set(_members(session, mark)):
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or (hurry is not None and hurry.is_set() and told):
             return False
         for member in members - told:
             with contextlib.suppress(ProcessLookupError, PermissionError):  # just ended, or another user now
@@ -187,7 +236,7 @@ def _group_lives(group: int) -> bool:
     return True
 
 
-async def _copy(source: int, log: "_Log") -> None:
+async def _copy(source: int, log: Output) -> None:
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(source, "rb", buffering=0)
@@ -197,26 +246,3 @@ async def _copy(source: int, log: "_Log") -> None:
             log.write(block)
     finally:
         transport.close()
-
-
-class _Log:
-    """A file of bounded size and its end in memory."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._size = 0
-        self._end = bytearray()
-        path.write_bytes(b"")
-
-    def write(self, block: bytes) -> None:
-        if self._size > _LOG_BYTES:
-            self._path.replace(self._path.with_suffix(".log.1"))
-            self._size = 0
-        with self._path.open("ab") as file:
-            file.write(block)
-        self._size += len(block)
-        self._end = (self._end + block)[-_TAIL_BYTES:]
-
-    def tail(self) -> str:
-        """The end as text that JSON and Postgres can hold."""
-        return self._end.decode(errors="replace").replace("\0", "\ufffd")

@@ -14,7 +14,7 @@ from typing import Any
 
 from omoi.worker.git import GitFailed, git
 
-_LOCK_TIMEOUT_SECONDS = 600
+_LOCK_TIMEOUT_SECONDS = 3600  # whoever holds it may be checking a merge; a dead process holds nothing
 _INDEX_PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8)  # an editor's own `git status` holds the index for a moment
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from omoi.worker.uninterrupted import to_the_end
 _log = structlog.get_logger()
 
 _KEPT_AT_MOST = 50
+_KEPT_SECONDS = 14 * 86_400
 _CHECKOUT_TIMEOUT_SECONDS = 900
 _SUBJECT_LENGTH = 72
 
@@ -83,6 +85,10 @@ class Worktree:
     async def head(self) -> str:
         """The commit the agent's work is at."""
         return (await self.git("rev-parse", "--verify", "HEAD")).strip()
+
+    def measure_anew(self) -> None:
+        """Let only reports count that are written from now on."""
+        (self.home / "started").touch()
 
     def message(self, subject: str) -> str:
         """A commit message with the trailers that lead back to ticket, task and agent."""
@@ -245,11 +251,16 @@ async def _landed(tree: Worktree, head: str) -> bool:
 
 async def _forget_oldest(tree: Worktree) -> None:
     newest_first = await tree.repository.git(
-        "for-each-ref", "--sort=-committerdate", "--format=%(refname)", "refs/omoi/kept"
+        "for-each-ref",
+        "--sort=-committerdate",
+        "--format=%(refname) %(committerdate:unix)",
+        "refs/omoi/kept",
     )
-    others = [ref for ref in newest_first.split() if ref != tree.kept_ref]
-    for ref in others[_KEPT_AT_MOST - 1 :]:
-        await tree.repository.git("update-ref", "-d", ref)
+    kept = [line.split() for line in newest_first.splitlines() if not line.startswith(f"{tree.kept_ref} ")]
+    oldest = time.time() - _KEPT_SECONDS
+    for place, (ref, made) in enumerate(kept, 2):
+        if place > _KEPT_AT_MOST or int(made) < oldest:
+            await tree.repository.git("update-ref", "-d", ref)
 
 
 async def _clear(home: Path) -> None:

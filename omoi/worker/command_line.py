@@ -1,0 +1,97 @@
+"""Tasks done by a command: any agent CLI, or any program."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from omoi.worker.attempt import Attempt, Progress
+from omoi.worker.brief import write_brief
+from omoi.worker.briefing import Briefing
+from omoi.worker.environment import environment
+from omoi.worker.lifeline import Lifeline
+from omoi.worker.outcome import Done, Failed, Outcome, Stopped
+from omoi.worker.output import Output
+from omoi.worker.process import Cancelled, Command, Ending, Finished, Run, TimedOut, run
+from omoi.worker.secrets import secrets_of, without
+from omoi.worker.worktree import Worktree
+
+TAIL_CHARACTERS = 8000
+SUMMARY_CHARACTERS = 2000
+QUIET_SECONDS = 300.0
+"""Silence of this length, and each multiple of it, is told."""
+LINE_SECONDS = 30.0
+"""A printed line is told at most so often: each is an event that is kept."""
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """A command line, run by `sh -c` in the task's worktree."""
+
+    line: str
+    passed: Sequence[str] = ()
+    """Names of the worker's own environment that the command is given too; `*` at the end is any rest."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Variables it is given besides."""
+    hurry: asyncio.Event | None = None
+    quiet_seconds: float = QUIET_SECONDS
+    grace_seconds: float = 10.0
+    _lifeline: Lifeline = field(default_factory=Lifeline)
+
+    needs_repository = True
+
+    async def do(
+        self, attempt: Attempt, told: Briefing, tree: Worktree | None, timeout_seconds: float
+    ) -> Outcome:
+        """Run the command on the brief."""
+        assert tree is not None, "a command needs a worktree"
+        brief = write_brief(told.brief, tree.home)
+        env = environment(tree, brief, passed=self.passed, extra=self.extra)
+        secrets, output = secrets_of(env), Output(tree.log)
+        attempt.look = Listening(output, secrets, self.quiet_seconds).progress
+        ran = await run(
+            Command(self.line, tree.path, env, tree.log),
+            cancel=attempt.cancel,
+            timeout_seconds=timeout_seconds,
+            ending=Ending(self.grace_seconds, self.hurry, self._lifeline),
+            output=output,
+        )
+        return _outcome(ran, without(ran.tail, secrets))
+
+    def close(self) -> None:
+        """Nothing is left to watch."""
+        self._lifeline.close()
+
+
+@dataclass
+class Listening:
+    """What a silent or talkative command lets a person see of it."""
+
+    output: Output
+    secrets: tuple[str, ...]
+    quiet_seconds: float
+    _line: str = ""
+    _told: float | None = None
+
+    def progress(self) -> Progress:
+        """How long it has been silent, else the line it printed last."""
+        spells = int(self.output.silent_seconds // self.quiet_seconds)
+        if spells:
+            return Progress(f"no output for {spells * self.quiet_seconds / 60:g} minutes")
+        if self._told is None or monotonic() - self._told >= LINE_SECONDS:
+            self._line, self._told = without(self.output.last_line(), self.secrets), monotonic()
+        return Progress(self._line)
+
+
+def _outcome(ran: Run, tail: str) -> Outcome:
+    match ran.outcome:
+        case Cancelled():
+            return Stopped()
+        case TimedOut():
+            return Failed(f"The command ran longer than {ran.seconds:.0f} s.\n\n{tail[-TAIL_CHARACTERS:]}")
+        case Finished(0):
+            return Done(
+                tail.strip()[-SUMMARY_CHARACTERS:], {"exit_code": 0, "seconds": round(ran.seconds, 3)}
+            )
+        case Finished(code):
+            return Failed(f"The command ended with exit code {code}.\n\n{tail[-TAIL_CHARACTERS:]}")
