@@ -163,9 +163,9 @@ def failed(decision: Decision, task: Task, error: str) -> TaskFailed:
         attempt=task.attempt,
         error=error,
         failed_at=decision.at,
+        claim_epoch=decision.of(Task, task.task_id).open_claim,
     )
 
-        claim_epoch=decision.of(Task, task.task_id).open_claim,
 
 def cancelled(decision: Decision, task: Task, reason: str) -> TaskCancelled:
     """The task is stopped for good."""

@@ -62,10 +62,10 @@ def lose_attempt(decision: Decision, task: Task, error: str, *, retryable: bool)
             error=error,
             not_before=not_before,
             failed_at=decision.at,
-        ),
             task_type=task.task_type,
             agent_id=task.agent_id,
             claim_epoch=decision.of(Task, task.task_id).open_claim,
+        ),
         *timer.of_attempt(decision.of(Task, task.task_id)),
         timer.backoff(task.task_id, task.attempt, not_before),
     )
@@ -88,9 +88,9 @@ def time_out_task(command: TimeOutTask, past: Past, context: Context) -> Facts:
             attempt=task.attempt,
             timeout_seconds=seconds,
             at=decision.at,
+            task_type=task.task_type,
         ),
         *timer.of_attempt(task),
-            task_type=task.task_type,
     )
     lose_attempt(decision, task, f"Attempt {task.attempt} ran longer than {seconds:g} s.", retryable=True)
     return decision.facts

@@ -101,17 +101,17 @@ class Task:
         return self.status in ("claimed", "running")
 
     @property
+    def open_claim(self) -> int | None:
+        """Epoch of the claim that holds now."""
+        return self.claim_epoch if self.claimed else None
+
+    @property
     def holder(self) -> str:
         """Who has it now."""
         assert self.agent_id is not None, "a claimed task has somebody who claimed it"
         return self.agent_id
 
     @property
-    @property
-    def open_claim(self) -> int | None:
-        """Epoch of the claim that holds now."""
-        return self.claim_epoch if self.claimed else None
-
     def ended(self) -> bool:
         """Whether it is over, unless somebody retries it."""
         return self.status in ("completed", "failed", "cancelled")
