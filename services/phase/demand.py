@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from services.phase.problem import Path, Problem
-from shared.contracts.document import near
+from shared.contracts.document import expression_fault, near
 from shared.contracts.gate import CRITERIA, parameter_fault
 from shared.contracts.workflow import PLACEHOLDERS, ExpectedOutput, Workflow
 
@@ -49,6 +49,24 @@ def _rule(path: Path, name: str, parameter: Any) -> Iterator[Problem]:
         for glob in [parameter] if isinstance(parameter, str) else parameter:
             if fault := glob_fault(glob):
                 yield Problem(path, fault)
+    elif name == "json_schema" and parameter is not False:
+        for place, expression in _expressions(parameter):
+            if fault := expression_fault(expression):
+                yield Problem((*path, *place), fault)
+
+
+def _expressions(schema: Any) -> Iterator[tuple[Path, str]]:
+    """The regular expressions of a JSON schema, and where they stand."""
+    if isinstance(schema, dict):
+        for name, value in schema.items():
+            if name == "pattern" and isinstance(value, str):
+                yield (name,), value
+            elif name == "patternProperties" and isinstance(value, dict):
+                yield from (((name, expression), expression) for expression in value)
+            yield from (((name, *place), found) for place, found in _expressions(value))
+    elif isinstance(schema, list):
+        for index, value in enumerate(schema):
+            yield from (((index, *place), found) for place, found in _expressions(value))
 
 
 def glob_fault(glob: str) -> str | None:

@@ -137,6 +137,15 @@ def near(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {found[0]}?" if found else ""
 
 
+def expression_fault(expression: str) -> str | None:
+    """Why text is no regular expression, in words; None when it is one."""
+    try:
+        re.compile(expression)
+    except re.error as error:
+        return f"The pattern {expression!r} is no regular expression: {error}."
+    return None
+
+
 def _unread(line: int, said: str) -> tuple[Any, LineOf, list[Wrong]]:
     return None, lambda _: line, [((), said)]
 

@@ -82,6 +82,16 @@ def test_a_criterion_with_a_parameter_it_does_not_take_is_told(rule: str, value:
     assert problem.message.startswith(f"{rule} takes ")
 
 
+def test_a_schema_with_a_wrong_regular_expression_is_told_where_it_is() -> None:
+    schema = {"properties": {"id": {"pattern": "[a-"}}, "anyOf": [{"patternProperties": {"(": {}, "x": {}}}]}
+    found = problems(demanding(json_schema=schema))
+    assert [problem.path[5:] for problem in found] == [
+        ("properties", "id", "pattern"),
+        ("anyOf", 0, "patternProperties", "("),
+    ]
+    assert "is no regular expression: unterminated character set" in found[0].message
+
+
 def test_a_criterion_can_be_switched_off() -> None:
     assert problems(demanding(min_length=False, file_pattern=False)) == []
 

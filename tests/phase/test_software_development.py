@@ -2,14 +2,10 @@
 
 from typing import Any
 
-import pytest
-
 from shared.contracts.messages import Priority
-from shared.contracts.workflow import Phase
 from tests.phase.given import SHIPPED
 
 PHASES = {phase.id: phase for phase in SHIPPED.phases}
-WORKED_ON = {id_: phase for id_, phase in PHASES.items() if phase.tasks}
 
 EVIDENCE: dict[str, dict[str, dict[str, Any]]] = {
     "PHASE_REQUIREMENTS": {
@@ -55,10 +51,9 @@ def test_the_gates_ask_for_this_evidence() -> None:
     assert {id_: outputs for id_, outputs in required.items() if outputs} == EVIDENCE
 
 
-def test_what_can_be_measured_must_be_measured() -> None:
+def test_all_that_is_measured_is_this() -> None:
     outputs = [output for phase in SHIPPED.phases for output in phase.expected_outputs]
     assert {output.type for output in outputs if output.measured} == MEASURED
-    assert all(output.pattern for output in outputs if not output.measured)
 
 
 def test_the_phases_make_these_tasks() -> None:
@@ -72,21 +67,3 @@ def test_the_phases_make_these_tasks() -> None:
 
 def test_the_board_has_these_columns() -> None:
     assert [(c.id, c.wip_limit, c.phases, c.auto_to) for c in SHIPPED.columns] == BOARD
-
-
-def test_tickets_go_on_by_themselves_wherever_work_is_done() -> None:
-    assert {id_ for id_, phase in PHASES.items() if phase.auto_advance} == set(WORKED_ON)
-
-
-def test_only_a_failed_test_sends_work_back_and_three_times_at_most() -> None:
-    back = {id_: (p.on_failure, p.max_regressions) for id_, p in PHASES.items() if p.on_failure != "stay"}
-    assert back == {"PHASE_TESTING": ("PHASE_IMPLEMENTATION", 3)}
-
-
-@pytest.mark.parametrize("phase", WORKED_ON.values(), ids=WORKED_ON)
-def test_an_agent_is_told_how_to_work_and_when_it_is_done(phase: Phase) -> None:
-    assert len(phase.phase_prompt) > 300
-    assert len(phase.done_definitions) >= 3
-    assert phase.next_steps_guide
-    assert all(output.pattern in phase.phase_prompt for output in phase.expected_outputs if output.pattern)
-    assert all("{ticket_title}" in f"{task.title}{task.description}" for task in phase.tasks)
