@@ -1,4 +1,4 @@
-"""`omoi workflow`: check, load and export workflow documents."""
+"""`omoi workflow`: check, load, export and describe workflow documents."""
 
 from pathlib import Path
 from typing import Annotated
@@ -165,3 +165,16 @@ def list_(as_json: Json = False) -> None:
         return 0
 
     run(work())
+
+
+@app.command()
+def schema(
+    to: Annotated[Path | None, typer.Option(help="File to write; standard output when absent.")] = None,
+) -> None:
+    """Print the JSON Schema of workflow documents, for editors."""
+    from omoi.workflow_schema import schema_text
+
+    if to:
+        to.write_text(schema_text(), encoding="utf-8")
+    else:
+        out.file.write(schema_text())

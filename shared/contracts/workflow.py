@@ -109,7 +109,7 @@ class TaskTemplate(_Part):
     title: str | None = Field(default=None, description="Title of the task; the template's id when absent.")
     description: str = Field(default="", description="What to do.")
     priority: Priority = Field(
-        default=Priority.MEDIUM, description="How urgent the task is; any case is accepted."
+        default=Priority.MEDIUM, description="How urgent the task is."
     )
     required_capabilities: tuple[str, ...] = Field(
         default=(), description="What an agent must be able to do."
