@@ -3,7 +3,7 @@
 from sqlalchemy import Boolean, Column, DateTime, Double, Index, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.projection import agent, gate, phase_history, task, ticket, workflow
+from services.projection import agent, comment, gate, phase_history, task, ticket, workflow
 from shared.kernel.declaration import ReadModel
 
 metadata = MetaData()
@@ -32,9 +32,21 @@ tickets = Table(
     Column("blocking_reasons", JSONB, nullable=False),
     Column("path", JSONB, nullable=False),
     Column("regressions", Integer, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
 )
 Index("tickets_by_age", tickets.c.opened_at, tickets.c.ticket_id)
 Index("tickets_by_phase", tickets.c.phase_id, tickets.c.opened_at, tickets.c.ticket_id)
+
+comments = Table(
+    "comments",
+    metadata,
+    Column("comment_id", Text, primary_key=True),
+    Column("ticket_id", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+Index("comments_by_ticket", comments.c.ticket_id, comments.c.at, comments.c.comment_id)
 
 tasks = Table(
     "tasks",
@@ -147,6 +159,7 @@ workflows = Table(
 
 READ_MODELS = (
     ReadModel(tickets, ticket.Ticket, lambda event: event.ticket_id, ticket.evolve),
+    ReadModel(comments, comment.Comment, lambda event: event.comment_id, comment.evolve),
     ReadModel(histories, phase_history.PhaseHistory, lambda event: event.ticket_id, phase_history.evolve),
     ReadModel(tasks, task.Task, lambda event: event.task_id, task.evolve),
     ReadModel(gates, gate.Gate, lambda event: event.gate_id, gate.evolve),

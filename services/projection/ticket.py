@@ -2,9 +2,17 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from shared.contracts.messages import Priority
-from shared.contracts.phase import PhaseTransitioned, TicketOpened
+from shared.contracts.phase import (
+    BlockerAdded,
+    BlockerRemoved,
+    PhaseTransitioned,
+    TicketEdited,
+    TicketMigrated,
+    TicketOpened,
+)
 
 
 @dataclass(frozen=True)
@@ -32,13 +40,24 @@ class Ticket:
     blocking_reasons: tuple[str, ...]
     path: tuple[str, ...]
     regressions: int
+    changed_at: datetime
+    """When it last moved, or said or waited for something else."""
 
 
-def evolve(ticket: Ticket | None, event: TicketOpened | PhaseTransitioned) -> Ticket | None:
+TicketEvent = TicketOpened | TicketEdited | BlockerAdded | BlockerRemoved | TicketMigrated | PhaseTransitioned
+
+
+def evolve(ticket: Ticket | None, event: TicketEvent) -> Ticket | None:
     """The ticket after `event`."""
     match event:
         case TicketOpened():
             return _opened(event)
+        case TicketEdited():
+            return ticket and replace(ticket, **_edited(event), changed_at=event.at)
+        case BlockerAdded() | BlockerRemoved():
+            return ticket and replace(ticket, blocked_by=event.blocked_by, changed_at=event.at)
+        case TicketMigrated(workflow_version=version):
+            return ticket and replace(ticket, workflow_version=version, changed_at=event.at)
         case PhaseTransitioned():
             return ticket and _moved(ticket, event)
 
@@ -66,7 +85,17 @@ def _opened(event: TicketOpened) -> Ticket:
         blocking_reasons=(),
         path=(event.phase_id,),
         regressions=0,
+        changed_at=event.opened_at,
     )
+
+
+_EDITABLE = ("title", "description", "priority", "tags", "deadline", "repository")
+
+
+def _edited(event: TicketEdited) -> dict[str, Any]:
+    told = {name: getattr(event, name) for name in _EDITABLE}
+    changed = {name: value for name, value in told.items() if value is not None}
+    return changed | dict.fromkeys(event.cleared)
 
 
 def _moved(ticket: Ticket, event: PhaseTransitioned) -> Ticket:
@@ -80,4 +109,5 @@ def _moved(ticket: Ticket, event: PhaseTransitioned) -> Ticket:
         blocking_reasons=event.blocking_reasons,
         path=(*ticket.path, event.to_phase),
         regressions=ticket.regressions + event.regression,
+        changed_at=event.at,
     )

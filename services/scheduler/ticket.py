@@ -122,9 +122,13 @@ def _entered(ticket: Ticket, event: PhaseEntered) -> Ticket:
     )
 
 
+_EDITABLE = ("title", "description", "priority", "tags", "deadline", "repository")
+
+
 def _edited(event: EditFollowed) -> dict[str, Any]:
-    told = event.model_dump(exclude={"ticket_id", "edit", "cleared"}, exclude_none=True)
-    return told | dict.fromkeys(event.cleared)
+    told = {name: getattr(event, name) for name in _EDITABLE}
+    changed = {name: value for name, value in told.items() if value is not None}
+    return changed | dict.fromkeys(event.cleared)
 
 
 def _followed(event: TicketFollowed) -> Ticket:

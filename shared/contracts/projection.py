@@ -57,12 +57,21 @@ class TicketSummary(Result):
     closed_at: Moment | None = Field(default=None, description="When it came to a phase that ends it.")
 
 
+class Comment(Result):
+    """What somebody said about a ticket."""
+
+    comment_id: Key
+    text: str
+    actor: str
+    at: Moment
+
+
 class TicketView(TicketSummary):
     """A ticket with all that is known of it."""
 
     description: str
     parent_ticket_id: Key | None = None
-    blocked_by: tuple[Key, ...] = ()
+    blocked_by: tuple[Key, ...] = Field(default=(), description="Tickets that must still be done first.")
     deadline: Moment | None = None
     opened_by: str
     entered_at: Moment = Field(description="When it came to the phase it is in.")
@@ -70,6 +79,7 @@ class TicketView(TicketSummary):
     forced: bool = Field(default=False, description="Whether an override put it there.")
     judged_at: Moment | None = Field(default=None, description="When the gate last judged the visit.")
     artifacts: tuple[Evidence, ...] = Field(default=(), description="Of the present visit, oldest first.")
+    comments: tuple[Comment, ...] = Field(default=(), description="The last 50, oldest first.")
 
 
 class Tickets(Result):

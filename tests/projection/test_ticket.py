@@ -1,8 +1,12 @@
 """A ticket as it is read: what phase, gates and the scheduler have said of it, put together."""
 
+from typing import Any
+
 import pytest
 
 from services.projection.queries.ticket import TicketNotFound
+from shared.contracts.messages import Event
+from shared.contracts.phase import BlockerAdded, BlockerRemoved, CommentAdded, TicketEdited, TicketMigrated
 from shared.contracts.projection import GetTicket, ListTickets, PhaseHistory
 from shared.contracts.task import TaskCompleted
 from tests.projection.given import at, claimed, created, judged, loaded, moved, of_task, opened, submitted
@@ -125,3 +129,46 @@ async def test_a_ticket_that_was_never_opened_is_not_found(
     await records.hear(created())
     with pytest.raises(TicketNotFound):
         await records.ask(query)
+
+
+def said(kind: type[Event], seconds: float, **fields: Any) -> Event:
+    return kind.model_validate({"ticket_id": "T1", "actor": "ann", "at": at(seconds), **fields})
+
+
+async def test_a_ticket_shows_what_it_says_and_waits_for_now(records: Records) -> None:
+    await records.hear(
+        loaded(),
+        loaded("v2"),
+        opened(blocked_by=("T2",), deadline=at(99), tags=("ui",)),
+        said(TicketEdited, 1, title="Another", tags=[], cleared=["deadline"], edit=1),
+        said(BlockerAdded, 2, blocker_id="T3", blocked_by=["T2", "T3"], change=1),
+        said(BlockerRemoved, 3, blocker_id="T2", blocked_by=["T3"], resolved=True, change=2),
+    )
+    ticket = await records.ask(GetTicket(ticket_id="T1"))
+    shown = {name: ticket[name] for name in ("title", "tags", "deadline", "blocked_by", "description")}
+    assert shown == {
+        "title": "Another",
+        "tags": [],
+        "deadline": None,
+        "blocked_by": ["T3"],
+        "description": "All of it.",
+    }
+    assert ticket["updated_at"] == at(3).isoformat(timespec="microseconds")
+    versions = {"workflow": "short", "from_version": "v1", "workflow_version": "v2", "phase_id": "DO"}
+    await records.hear(said(TicketMigrated, 4, **versions, migration=1, move=0))
+    assert (await records.ask(GetTicket(ticket_id="T1")))["workflow_version"] == "v2"
+
+
+async def test_a_ticket_shows_its_last_comments_oldest_first(records: Records) -> None:
+    comments = [said(CommentAdded, n, comment_id=f"c{n:02}", text=f"Comment {n}.") for n in range(60)]
+    other = opened("T2")
+    await records.hear(loaded(), opened(), other, *comments)
+    shown = (await records.ask(GetTicket(ticket_id="T1")))["comments"]
+    assert [comment["text"] for comment in shown] == [f"Comment {n}." for n in range(10, 60)]
+    assert shown[0] == {
+        "comment_id": "c10",
+        "text": "Comment 10.",
+        "actor": "ann",
+        "at": at(10).isoformat(timespec="microseconds"),
+    }
+    assert (await records.ask(GetTicket(ticket_id="T2")))["comments"] == []

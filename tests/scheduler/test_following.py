@@ -16,6 +16,7 @@ from shared.contracts.task import (
 )
 from shared.contracts.workflow import Phase, TaskTemplate, Workflow
 from shared.kernel.decider import Unavailable
+from shared.testing.scenario import NOON
 from tests.scheduler.workshop import WORKFLOW, Workshop, plain_ticket
 
 OTHER = WORKFLOW.model_copy(
@@ -118,6 +119,10 @@ def test_an_edit_leaves_what_it_does_not_name() -> None:
     shop.do(FollowEdit(ticket_id="T-1", tags=(), edit=1))
     ticket = shop.past.of(Ticket, "T-1")
     assert (ticket.tags, ticket.repository, ticket.title) == ((), "/chairs", "a chair")
+    shop.do(FollowEdit(ticket_id="T-1", deadline=NOON, edit=2))
+    assert shop.past.of(Ticket, "T-1").deadline == NOON
+    shop.do(FollowEdit(ticket_id="T-1", cleared=("deadline",), edit=3))
+    assert shop.past.of(Ticket, "T-1").deadline is None
 
 
 def test_after_a_migration_tasks_come_from_the_other_version() -> None:

@@ -25,6 +25,7 @@ def upgrade() -> None:
 def _read_models() -> MetaData:
     tables = MetaData()
     _tickets(tables)
+    _comments(tables)
     _tasks(tables)
     _gates(tables)
     _agents(tables)
@@ -57,6 +58,7 @@ def _tickets(tables: MetaData) -> None:
         Column("blocking_reasons", JSONB, nullable=False),
         Column("path", JSONB, nullable=False),
         Column("regressions", Integer, nullable=False),
+        Column("changed_at", DateTime(timezone=True), nullable=False),
     )
     Index("tickets_by_age", tickets.c.opened_at, tickets.c.ticket_id)
     Index("tickets_by_phase", tickets.c.phase_id, tickets.c.opened_at, tickets.c.ticket_id)
@@ -66,6 +68,19 @@ def _tickets(tables: MetaData) -> None:
         Column("ticket_id", Text, primary_key=True),
         Column("transitions", JSONB, nullable=False),
     )
+
+
+def _comments(tables: MetaData) -> None:
+    comments = Table(
+        "comments",
+        tables,
+        Column("comment_id", Text, primary_key=True),
+        Column("ticket_id", Text, nullable=False),
+        Column("text", Text, nullable=False),
+        Column("actor", Text, nullable=False),
+        Column("at", DateTime(timezone=True), nullable=False),
+    )
+    Index("comments_by_ticket", comments.c.ticket_id, comments.c.at, comments.c.comment_id)
 
 
 def _tasks(tables: MetaData) -> None:

@@ -5,6 +5,7 @@ from typing import Any, get_args
 from sqlalchemy import (
     ColumnClause,
     ColumnElement,
+    ScalarSelect,
     Select,
     and_,
     case,
@@ -15,11 +16,13 @@ from sqlalchemy import (
     true,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from services.projection.queries.page import page
-from services.projection.tables import gates, histories, in_work, tasks, tickets, workflows
+from services.projection.tables import comments, gates, histories, in_work, tasks, tickets, workflows
 from shared.contracts.projection import (
+    Comment,
     GetTicket,
     ListTickets,
     PhaseHistory,
@@ -33,6 +36,7 @@ from shared.contracts.projection import (
 from shared.kernel.decider import Refused
 from shared.kernel.reading import Reading
 
+COMMENTS_SHOWN = 50
 NONE: ColumnClause[Any] = literal_column("'[]'::jsonb")
 
 
@@ -93,8 +97,9 @@ def _tickets(view: type[TicketSummary]) -> Select[Any]:
         "artifacts": func.coalesce(gates.c.artifacts, NONE),
         "tasks": work.c.tasks,
         "agents": work.c.agents,
-        "updated_at": func.greatest(tickets.c.entered_at, work.c.updated_at, gates.c.updated_at),
+        "updated_at": func.greatest(tickets.c.changed_at, work.c.updated_at, gates.c.updated_at),
         "closed_at": case((ends, tickets.c.entered_at)),
+        "comments": func.coalesce(_comments(), NONE),
     }
     columns: dict[str, ColumnElement[Any]] = dict(tickets.c.items()) | joined
     return (
@@ -104,6 +109,22 @@ def _tickets(view: type[TicketSummary]) -> Select[Any]:
         .outerjoin(workflows, workflows.c.version == tickets.c.workflow_version)
         .outerjoin(gates, _is_of_present_visit())
     )
+
+
+def _comments() -> ScalarSelect[Any]:
+    """The last comments on a ticket, oldest first."""
+    of_ticket = select(comments).where(comments.c.ticket_id == tickets.c.ticket_id)
+    last = (
+        of_ticket.order_by(comments.c.at.desc(), comments.c.comment_id.desc())
+        .limit(COMMENTS_SHOWN)
+        .correlate(tickets)
+        .subquery("last")
+    )
+    told = func.jsonb_build_object(
+        *(part for name in Comment.model_fields for part in (literal_column(f"'{name}'"), last.c[name]))
+    )
+    in_time = aggregate_order_by(told, last.c.at, last.c.comment_id)
+    return select(func.jsonb_agg(in_time)).scalar_subquery()
 
 
 def _is_of_present_visit() -> ColumnElement[bool]:
