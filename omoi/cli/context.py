@@ -54,7 +54,7 @@ def _show(phases: dict[str, Any]) -> None:
         out.print(Text.assemble("\n" if number else "", (_name(visit), "bold"), f"  {_state(visit)}"))
         rows = list(_rows(visit))
         if rows:
-            print_table("", ("", ""), rows, "")
+            print_table("", ("what", "says"), rows, "")
 
 
 def _name(visit: dict[str, Any]) -> str:

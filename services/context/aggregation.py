@@ -38,7 +38,7 @@ from shared.contracts.context import (
     NoteVerdict,
     UpdateContext,
 )
-from shared.kernel.decider import CancelTimer, Context, Fact, Facts, Past, Timer
+from shared.kernel.decider import CancelTimer, Context, Fact, Facts, Past, Timer, Unavailable
 from shared.tokens import count
 
 GRACE = timedelta(seconds=2)
@@ -54,14 +54,16 @@ About = NoteTask | NoteArtifact | NoteVerdict | CloseVisit | NoteSummary
 def note_move(command: NoteMove, past: Past, context: Context) -> Facts:
     """A ticket that moves leaves its visit, unless it is only put on hold.
 
-    Moves are ordered by the time they were made at, whatever order they are heard in: the ticket is in the
-    visit it entered last, and has left all others.
+    Moves are numbered, whatever order they are heard in: the ticket is in the visit it entered last, and has
+    left all others.
     """
     ticket = followed(past, command.ticket_id)
+    if command.migration > ticket.migration:
+        raise Unavailable(f"A migration of ticket {command.ticket_id} is not known to context yet.")
     known = ticket.place(command.to_phase, command.visit)
     if command.to_phase == workflow_of(past, ticket).blocked_phase:
         return []
-    if known and known.entered and known.at <= command.at:
+    if known and known.entered and (known.move, known.at) <= (command.move, command.at):
         return []
     began = ContextVisitBegan(
         ticket_id=command.ticket_id,
@@ -69,6 +71,7 @@ def note_move(command: NoteMove, past: Past, context: Context) -> Facts:
         visit=command.visit,
         at=command.at,
         entered=True,
+        move=command.move,
     )
     after = with_visit(ticket, began)
     left = [place for place in after.places if place.left and not _had_left(ticket, place)]

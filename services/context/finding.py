@@ -1,6 +1,8 @@
 """What a task's result says beside its artifacts, read whatever its shape, and kept within bounds."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from shared.contracts.context import Findings
@@ -12,6 +14,10 @@ MAX_TEXT = 400
 MAX_SUMMARY = 1000
 MAX_CHARACTERS = 4000
 """Of all that is kept of one result, so that a visit of many tasks stays small enough to be announced."""
+
+WORKER_TAIL = 1990
+ROW = 5
+"""Lines of the same kind that are told in full."""
 
 KINDS = ("decisions", "risks", "clarifications", "discoveries")
 MAIN = ("text", "title", "decision", "risk", "clarification", "question", "discovery", "summary", "name")
@@ -34,7 +40,34 @@ def read_findings(result: Mapping[str, Any]) -> Findings:
         notes.append(f"Its summary is {_kind(summary)}, not text.")
         summary = None
     kept = _bounded(read, notes)
-    return Findings(summary=shortened(summary or "", MAX_SUMMARY), notes=tuple(notes), **kept)
+    commit = result.get("commit")
+    return Findings(
+        summary=shortened(gist(summary or ""), MAX_SUMMARY),
+        commit=commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else "",
+        notes=tuple(notes),
+        **kept,
+    )
+
+
+def gist(output: str) -> str:
+    """What the end of a command's output says, without progress bars and rows of the same.
+
+    The worker hands in the last 2,000 characters, whose first line is then cut in two.
+    """
+    lines = output.splitlines()
+    if len(output) >= WORKER_TAIL and len(lines) > 1:
+        del lines[0]
+    rows = groupby((line.strip() for line in lines if _WORD.search(line)), key=_first_word)
+    return " ".join(text for _, row in rows for text in _condensed(list(row)))
+
+
+def _condensed(row: list[str]) -> list[str]:
+    """Lines that begin with the same word, of which only the first is told where there are many."""
+    return row if len(row) <= ROW else [row[0], f"(and {len(row) - 1} lines like it)"]
+
+
+def _first_word(line: str) -> str:
+    return line.partition(" ")[0]
 
 
 def shortened(text: str, most: int) -> str:
@@ -47,6 +80,8 @@ def shortened(text: str, most: int) -> str:
 
 
 _SETTLED = "Settled risk: "
+_WORD = re.compile(r"[^\W\d_]{2}")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
 
 def _plain(text: str) -> str:

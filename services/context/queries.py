@@ -156,6 +156,7 @@ def _task(task: Work) -> Answered:
         "agent_id": task.agent_id,
         "at": task.at.isoformat(),
         "summary": task.found.summary,
+        "commit": task.found.commit,
         "error": task.error,
     }
 

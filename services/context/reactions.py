@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from services.context.finding import read_findings, shortened
 from shared.contracts.context import (
+    FollowMigration,
     FollowTicket,
     FollowWorkflow,
     NoteArtifact,
@@ -13,7 +14,7 @@ from shared.contracts.context import (
 )
 from shared.contracts.gate import GateArtifactSubmitted, GateFailed, GatePassed
 from shared.contracts.messages import Command
-from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
+from shared.contracts.phase import PhaseTransitioned, TicketMigrated, TicketOpened, WorkflowLoaded
 from shared.contracts.task import TaskCancelled, TaskCompleted, TaskCreated, TaskFailed, TaskRetried
 
 MAX_REASONS = 10
@@ -44,6 +45,12 @@ def on_ticket_opened(event: TicketOpened) -> Sequence[Command]:
     ]
 
 
+def on_ticket_migrated(event: TicketMigrated) -> Sequence[Command]:
+    """Its phases are those of another version."""
+    told = event.model_dump(include={"ticket_id", "workflow_version", "migration"})
+    return [FollowMigration(**told)]
+
+
 def on_transitioned(event: PhaseTransitioned) -> Sequence[Command]:
     """A visit begins, and another may have ended."""
     return [
@@ -54,14 +61,17 @@ def on_transitioned(event: PhaseTransitioned) -> Sequence[Command]:
             visit=event.visit,
             at=event.at,
             judged=bool(event.artifacts),
+            move=event.move,
+            migration=event.migration,
         )
     ]
 
 
 def on_task_created(event: TaskCreated) -> Sequence[Command]:
-    """It belongs to the visit."""
+    """It belongs to the visit. The title of a templated one repeats the ticket's; its type says enough."""
     told = event.model_dump(include=_NAMES)
-    return [NoteTask(**told, title=event.title, status="open", at=event.created_at)]
+    title = event.task_type if event.template else event.title
+    return [NoteTask(**told, title=title, status="open", at=event.created_at)]
 
 
 def on_task_completed(event: TaskCompleted) -> Sequence[Command]:

@@ -3,7 +3,7 @@
 from services.context import aggregation, queries, reactions
 from services.context.effects import writing
 from services.context.tables import UNWRITTEN
-from services.context.ticket import TICKET, follow_ticket
+from services.context.ticket import TICKET, follow_migration, follow_ticket
 from services.context.visit import VISIT
 from services.context.workflow import WORKFLOW_VERSION, follow_workflow
 from shared.contracts import context as contract
@@ -17,6 +17,7 @@ context = Service(
         contract.UpdateContext: aggregation.update_context,
         contract.FollowWorkflow: follow_workflow,
         contract.FollowTicket: follow_ticket,
+        contract.FollowMigration: follow_migration,
         contract.NoteMove: aggregation.note_move,
         contract.NoteTask: aggregation.note_task,
         contract.NoteArtifact: aggregation.note_artifact,
@@ -27,6 +28,7 @@ context = Service(
     hears={
         phase.WorkflowLoaded: reactions.on_workflow_loaded,
         phase.TicketOpened: reactions.on_ticket_opened,
+        phase.TicketMigrated: reactions.on_ticket_migrated,
         phase.PhaseTransitioned: reactions.on_transitioned,
         task.TaskCreated: reactions.on_task_created,
         task.TaskCompleted: reactions.on_task_completed,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from services.context.finding import shortened
 from services.context.visit import Reference, Visit, Work
 from shared.tokens import count, cut
 
@@ -15,6 +16,7 @@ MERGED = 4
 """Tokens by which a line may cost less than it has alone, because it shares some with its neighbours."""
 TASK_CHARACTERS = 300
 SHA_SHOWN = 12
+COMMIT_SHOWN = 10
 
 
 class Rank(IntEnum):
@@ -243,10 +245,9 @@ def _said(task: Work) -> Iterator[Entry]:
 
 
 def _done(task: Work) -> str:
-    summary = task.found.summary
-    if len(summary) > TASK_CHARACTERS:
-        summary = f"{summary[: TASK_CHARACTERS - 1].rstrip()}…"
-    return f"- Done: {task.name}: {summary}" if summary else f"- Done: {task.name}."
+    summary = shortened(task.found.summary, TASK_CHARACTERS)
+    commit = f" (commit {task.found.commit[:COMMIT_SHOWN]})" if task.found.commit else ""
+    return f"- Done: {task.name}{commit}: {summary}" if summary else f"- Done: {task.name}{commit}."
 
 
 def _reference(reference: Reference) -> str:

@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.context.workflow import WorkflowVersion
-from shared.contracts.context import ContextTicketFollowed, ContextVisitBegan, FollowTicket
+from shared.contracts.context import (
+    ContextTicketFollowed,
+    ContextTicketMigrated,
+    ContextVisitBegan,
+    FollowMigration,
+    FollowTicket,
+)
 from shared.kernel.decider import Aggregate, Context, Facts, Past, Refused, Unavailable
 
 MAX_VISITS = 50
@@ -34,6 +40,8 @@ class Place:
     """When the ticket came; when the first task was made for it, where the ticket never did."""
     entered: bool = True
     left: bool = False
+    move: int = 0
+    """Number of the move that brought the ticket; 0 where it was opened, or never came."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Ticket:
 
     ticket_id: str = ""
     workflow_version: str = ""
+    migration: int = 0
     places: tuple[Place, ...] = ()
     """In the order in which the visits began."""
 
@@ -66,21 +75,34 @@ def follow_ticket(command: FollowTicket, past: Past, _: Context) -> Facts:
     return [ContextTicketFollowed(**dict(command))]
 
 
-def evolve(ticket: Ticket, event: ContextTicketFollowed | ContextVisitBegan) -> Ticket:
+def follow_migration(command: FollowMigration, past: Past, _: Context) -> Facts:
+    """The last migration counts."""
+    if command.migration <= followed(past, command.ticket_id).migration:
+        return []
+    return [ContextTicketMigrated(**dict(command))]
+
+
+def evolve(
+    ticket: Ticket, event: ContextTicketFollowed | ContextTicketMigrated | ContextVisitBegan
+) -> Ticket:
     """The ticket after `event`."""
     match event:
+        case ContextTicketMigrated():
+            return replace(ticket, workflow_version=event.workflow_version, migration=event.migration)
         case ContextTicketFollowed():
-            return Ticket(event.ticket_id, event.workflow_version, (Place(event.phase_id, 1, event.at),))
+            begun = Place(event.phase_id, 1, event.at)
+            return Ticket(event.ticket_id, event.workflow_version, 0, (begun,))
         case ContextVisitBegan():
             others = [p for p in ticket.places if (p.phase_id, p.visit) != (event.phase_id, event.visit)]
-            begun = Place(event.phase_id, event.visit, event.at, event.entered)
+            begun = Place(event.phase_id, event.visit, event.at, event.entered, move=event.move)
             return replace(ticket, places=_with_left([*others, begun]))
 
 
 def _with_left(places: Sequence[Place]) -> tuple[Place, ...]:
     """The newest visits in order; the ticket has left all that it entered but the last one."""
-    ordered = sorted(places, key=lambda place: place.at)[-MAX_VISITS:]
-    current = next((place for place in reversed(ordered) if place.entered), None)
+    ordered = sorted(places, key=lambda place: (place.at, place.move))[-MAX_VISITS:]
+    entered = [place for place in ordered if place.entered]
+    current = max(entered, key=lambda place: (place.move, place.at), default=None)
     return tuple(replace(place, left=place.entered and place is not current) for place in ordered)
 
 

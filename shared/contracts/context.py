@@ -22,6 +22,7 @@ class Findings(Contract):
     """What a task's result says beside its summary, bounded in number and length."""
 
     summary: str = ""
+    commit: str = Field(default="", description="Where its work is in the repository, if it changed any.")
     decisions: Texts = ()
     risks: Texts = ()
     clarifications: Texts = ()
@@ -71,6 +72,16 @@ class FollowWorkflow(Command):
     blocked_phase: Key | None = None
 
 
+class FollowMigration(Command):
+    """A ticket is pinned to another version of its workflow. Sent by context when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    workflow_version: Key
+    migration: int
+
+
 class NoteMove(Command):
     """A ticket went from one phase to another. Sent by context when it hears of it."""
 
@@ -82,6 +93,8 @@ class NoteMove(Command):
     visit: int
     at: Moment
     judged: bool = Field(description="Whether a gate had judged artifacts of the visit that was left.")
+    move: int = Field(default=0, description="Number of this move among all of the ticket.")
+    migration: int = Field(default=0, description="How often the ticket had been migrated before.")
 
 
 class NoteTask(Command):
@@ -177,6 +190,14 @@ class ContextWorkflowFollowed(Event):
     blocked_phase: Key | None = None
 
 
+class ContextTicketMigrated(Event):
+    """Context knows that a ticket is pinned to another version of its workflow."""
+
+    ticket_id: Key
+    workflow_version: Key
+    migration: int
+
+
 class ContextVisitBegan(Event):
     """Context knows of a visit: the ticket entered the phase, or a task was made for it beforehand."""
 
@@ -185,6 +206,7 @@ class ContextVisitBegan(Event):
     visit: int
     at: Moment
     entered: bool = Field(description="Whether the ticket itself went there.")
+    move: int = Field(default=0, description="Number of the ticket's move that it began with.")
 
 
 class ContextVisitLeft(Event):

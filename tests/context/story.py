@@ -52,6 +52,7 @@ def move(from_phase: str, to_phase: str, at: float, visit: int = 1, *, judged: b
         visit=visit,
         at=after(at),
         judged=judged,
+        move=int(at),
     )
 
 

@@ -2,14 +2,27 @@
 
 from typing import Any
 
+import pytest
+
 from services.context.aggregation import GRACE
 from services.context.ticket import TicketNotFound, UnknownPhase, VisitNotFound
 from services.context.visit import MAX_TASKS
-from shared.contracts.context import CloseVisit, ContextState, NoteSummary, UpdateContext
-from shared.kernel.decider import CancelTimer, Timer
+from shared.contracts.context import CloseVisit, ContextState, FollowMigration, NoteSummary, UpdateContext
+from shared.kernel.decider import CancelTimer, Timer, Unavailable
 from shared.testing.scenario import NOON
 from shared.tokens import count
-from tests.context.story import artifact, last_update, move, task, ticket, told, updates, verdict, visit_in
+from tests.context.story import (
+    WORKFLOW,
+    artifact,
+    last_update,
+    move,
+    task,
+    ticket,
+    told,
+    updates,
+    verdict,
+    visit_in,
+)
 
 TO_DESIGN = move("BACKLOG", "DESIGN", 1)
 TO_BUILD = move("DESIGN", "BUILD", 9)
@@ -47,6 +60,22 @@ def test_leaving_the_blocked_phase_for_another_closes_what_was_interrupted() -> 
 def test_a_move_that_comes_late_closes_the_visit_it_began() -> None:
     story = ticket(TO_BUILD, TO_DESIGN)
     assert updates(story.past) == [("BACKLOG", 1, True), ("DESIGN", 1, True)]
+
+
+def test_moves_are_ordered_by_their_number_even_where_clocks_differ() -> None:
+    early = TO_BUILD.model_copy(update={"at": NOON, "move": 2})
+    story = ticket(TO_DESIGN, early)
+    assert updates(story.past) == [("BACKLOG", 1, True), ("DESIGN", 1, True)]
+
+
+def test_a_move_under_a_migrated_workflow_waits_for_the_migration() -> None:
+    story = ticket(TO_DESIGN)
+    under = move("DESIGN", "HOLD", 3).model_copy(update={"migration": 1})
+    with pytest.raises(Unavailable):
+        story.when(under).decide()
+    migrated = FollowMigration(ticket_id="T", workflow_version="v2", migration=1)
+    other = WORKFLOW.model_copy(update={"version": "v2", "blocked_phase": "PHASE_HOLD"})
+    assert updates(told(other, migrated, migrated, under, story=story).past) == [("BACKLOG", 1, True)]
 
 
 def test_a_phase_that_begins_again_closes_its_earlier_visit() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.context.finding import MAX_CHARACTERS, MAX_ENTRIES, MAX_SUMMARY, MAX_TEXT, read_findings
+from services.context.finding import MAX_CHARACTERS, MAX_ENTRIES, MAX_SUMMARY, MAX_TEXT, gist, read_findings
 from shared.contracts.context import Findings
 
 JSON = st.recursive(
@@ -69,3 +69,19 @@ def test_whatever_a_result_holds_is_read_within_bounds(result: dict[str, Any]) -
     assert sum(map(len, texts)) <= MAX_CHARACTERS
     assert all(text and "\n" not in text and "\0" not in text for text in texts)
     assert Findings.model_validate_json(found.model_dump_json()) == found
+
+
+def test_of_a_commands_output_the_gist_is_kept() -> None:
+    dots = "." * 60 + " [ 35%]"
+    failed = [f"FAILED tests/test_a.py::test_{n}" for n in range(40)]
+    output = "\n".join(["ab cut in two", "x" * 1990, dots, *failed, "40 failed, 2 passed", "wrote docs/a.md"])
+    assert gist(output).endswith(
+        "FAILED tests/test_a.py::test_0 (and 39 lines like it) 40 failed, 2 passed wrote docs/a.md"
+    )
+    assert "cut in two" not in gist(output)
+    assert gist("First I looked.\nThen I wrote.") == "First I looked. Then I wrote."
+
+
+@pytest.mark.parametrize(("commit", "kept"), [("a1b2c3d4", "a1b2c3d4"), ("HEAD", ""), (None, ""), (7, "")])
+def test_a_commit_is_kept_if_it_is_one(commit: Any, kept: str) -> None:
+    assert read_findings({"commit": commit}).commit == kept

@@ -103,6 +103,13 @@ def test_a_task_that_fails_or_is_cancelled_says_why() -> None:
     assert (noted.status, noted.error) == ("cancelled", "gone")
 
 
+def test_a_templated_task_is_called_by_its_type() -> None:
+    for template, name in ((None, "Draw it"), ("draw", "draw")):
+        (noted,) = reactions.on_task_created(CREATED.model_copy(update={"template": template}))
+        assert isinstance(noted, NoteTask)
+        assert noted.title == name
+
+
 def test_very_long_reasons_and_names_are_shortened() -> None:
     reasons = tuple("r" * 5000 for _ in range(40))
     (verdict,) = reactions.on_gate_failed(GateFailed(**VISIT, gate_id="g", blocking_reasons=reasons, at=NOON))
