@@ -226,3 +226,29 @@ def test_a_migration_is_followed_once_and_in_order() -> None:
 def test_more_approvals_than_people_who_may_is_no_workflow() -> None:
     with pytest.raises(ValueError, match="3 must approve, but only 2 may"):
         workflow(approval={"count": 3, "approvers": ["ann", "bob", "bob"]})
+
+
+def test_what_passed_is_asked_about_again_when_there_is_new_evidence() -> None:
+    for story in (
+        approved(asked(), "ann"),
+        approved(reviewed(done(review=BY_AGENT, approval={}), True), "ann"),
+    ):
+        assert verdict(story).status == "passed"
+        again = told(more_work("b", "Something else.", 2), story=story)
+        assert names(again.past)[-2] == "reopened"
+        assert verdict(again).status == "pending"
+        unseen = by(story, "helper", Authority.WORKER, submit("note", "Something else.", "n.md"))
+        assert verdict(unseen).status == "pending"
+
+
+def test_work_that_hands_nothing_in_is_looked_at_too() -> None:
+    story = told(task("b", "completed", "CHECK", at=2), story=approved(asked(**TWO), "ann"))
+    assert names(story.past)[-2:] == ["request_withdrawn", "approval_requested"]
+
+
+def test_approvals_of_an_expired_request_do_not_count_under_a_new_version_either() -> None:
+    story = approved(asked(count=2, expires_seconds=60), "ann")
+    expire = ExpireApproval(gate_id="T.CHECK.1", request_id=last(story, GateApprovalRequested).request_id)
+    story = migrated(told(expire, story=story), workflow(approval={"count": 1}))
+    assert verdict(story).status == "pending"
+    assert names(told(ValidateGate(ticket_id="T"), story=story).past)[-1] == "approval_requested"

@@ -199,3 +199,9 @@ def test_a_task_that_is_taken_up_again_withdraws_the_review() -> None:
     story = told(task("b", "open", "CHECK", at=2), story=asked())
     assert names(story.past)[-2:] == ["task_noted", "request_withdrawn"]
     assert verdict(story).blocking_reasons == ("Task b (draw) is not completed.",)
+
+
+def test_a_review_that_passed_says_nothing_of_new_evidence() -> None:
+    story = told(more_work("b", "Something else.", 2), story=reviewed(asked(), True))
+    assert names(story.past)[-2:] == ["reopened", "review_requested"]
+    assert verdict(story).status == "pending"
