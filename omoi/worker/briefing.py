@@ -35,7 +35,7 @@ async def briefing(client: Client, claimed: ClaimedTask) -> Briefing:
         (p for p in workflow["document"]["phases"] if p["id"] == claimed.phase_id), {}
     )
     brief = {
-        "task": claimed.model_dump(mode="json"),
+        "task": claimed.model_dump(mode="json", exclude={"context"}),
         "ticket": {"ticket_id": claimed.ticket_id, "title": ticket["title"], "priority": ticket["priority"]}
         | {name: ticket["details"].get(name) for name in ("description", "tags", "repository")},
         "visit": claimed.visit,
@@ -50,10 +50,14 @@ async def briefing(client: Client, claimed: ClaimedTask) -> Briefing:
 
 
 async def _context(client: Client, claimed: ClaimedTask) -> str:
-    """What was done before, in words; nothing when context cannot say."""
+    """What was done before, in words.
+
+    Context knows what the tasks of this very visit found, too; the claim knows what it was told when the
+    ticket came into the phase, and serves while context is away.
+    """
     query = ContextForPhase(ticket_id=claimed.ticket_id, phase_id=claimed.phase_id, visit=claimed.visit)
     try:
         return str((await client.query(query, patience=CONTEXT_SECONDS))["summary"])
     except ClientError as error:
         log.warning("brief_without_context", task_id=claimed.task_id, error=str(error))
-        return ""
+        return claimed.context
