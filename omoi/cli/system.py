@@ -39,6 +39,8 @@ def up(
         async with hosting(settings()) as host:
             await host.ready()
             _greet(host)
+            if folder := settings().workflows:
+                out.print(f"Watching  {folder} for workflow files")
             await stop.wait()
             out.print("Stopping.")
         return 0

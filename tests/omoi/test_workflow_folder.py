@@ -209,6 +209,16 @@ async def test_a_touched_file_does_not_undo_what_people_loaded_since(running: Wa
     assert await running.version("small") == NEWER.version
 
 
+async def test_at_a_start_the_folder_counts(a_world: World, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(dump(SMALL), encoding="utf-8")
+    async with watched(a_world, tmp_path) as system:
+        document = NEWER.model_dump(mode="json")
+        await system.world.ask("phase.load_workflow", {"document": document}, actor="operator")
+        assert await system.version("small") == NEWER.version
+    async with watched(a_world, tmp_path) as system:
+        assert await system.version("small") == SMALL.version
+
+
 async def test_a_folder_that_comes_later_is_waited_for(a_world: World, tmp_path: Path) -> None:
     folder = tmp_path / "later"
     async with watched(a_world, folder) as system:
