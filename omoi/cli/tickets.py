@@ -1,5 +1,6 @@
 """`omoi ticket`: open, look at and move tickets."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,11 +10,29 @@ from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json
 from omoi.ticket_file import read_ticket
 from shared.client import Answer, Client
 from shared.contracts.messages import Command, Priority
-from shared.contracts.phase import Block, OpenTicket, OverrideTransition, PhaseHistory, Transition, Unblock
+from shared.contracts.phase import (
+    AddBlocker,
+    AddComment,
+    Block,
+    Clearable,
+    EditTicket,
+    GetWorkflow,
+    MigrateTicket,
+    OpenTicket,
+    OverrideTransition,
+    PhaseHistory,
+    RemoveBlocker,
+    Transition,
+    Unblock,
+)
 from shared.contracts.projection import GetTicket, ListTickets
 
 app = typer.Typer(no_args_is_help=True, help="Open, look at and move tickets.")
+blockers = typer.Typer(no_args_is_help=True, help="Which tickets must be done before this one.")
+app.add_typer(blockers, name="blocker")
 TicketId = Annotated[str, typer.Argument(help="The ticket's id.")]
+BlockerId = Annotated[str, typer.Argument(help="The ticket that must be done first.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="A word to find it by; may be repeated.")]
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
 
 
@@ -44,13 +63,26 @@ def open_(
     priority: Annotated[str, typer.Option(help="LOW, MEDIUM, HIGH or CRITICAL.")] = "MEDIUM",
     workflow: Annotated[str, typer.Option()] = "software_development",
     repo: Annotated[Path | None, typer.Option(help="Repository the work is done in.")] = None,
+    tag: Tags = None,
+    deadline: Annotated[str | None, typer.Option(help="Until when, for example 2026-03-01T12:00.")] = None,
+    blocked_by: Annotated[
+        list[str] | None, typer.Option(help="Ticket that must be done first; may be repeated.")
+    ] = None,
+    parent: Annotated[str | None, typer.Option(help="Ticket that this one is part of.")] = None,
     actor: As = OPERATOR_NAME,
     as_json: Json = False,
 ) -> None:
     """Open a ticket."""
     repository = str(repo.resolve()) if repo else None
+    more: dict[str, Any] = {
+        "tags": tuple(tag or ()),
+        "deadline": _deadline(deadline),
+        "blocked_by": tuple(blocked_by or ()),
+        "parent_ticket_id": parent,
+    }
     if title.endswith(".md") and Path(title).is_file():
         command = read_ticket(Path(title), repository)
+        command = command.model_copy(update={name: value for name, value in more.items() if value})
     else:
         command = OpenTicket(
             title=title,
@@ -58,8 +90,146 @@ def open_(
             priority=_priority(priority),
             workflow=workflow,
             repository=repository,
+            **more,
         )
     _run(command, actor, as_json, "Opened ticket {ticket_id}.")
+
+
+@app.command()
+def edit(
+    ticket_id: TicketId,
+    *,
+    title: Annotated[str | None, typer.Option(help="What is wanted, in one line.")] = None,
+    description: Annotated[str | None, typer.Option(help="What is wanted, in full.")] = None,
+    priority: Annotated[str | None, typer.Option(help="LOW, MEDIUM, HIGH or CRITICAL.")] = None,
+    tag: Tags = None,
+    no_tags: Annotated[bool, typer.Option("--no-tags", help="Take all tags away.")] = False,
+    deadline: Annotated[str | None, typer.Option(help="Until when, for example 2026-03-01T12:00.")] = None,
+    no_deadline: Annotated[bool, typer.Option("--no-deadline", help="Take the deadline away.")] = False,
+    repo: Annotated[Path | None, typer.Option(help="Repository the work is done in.")] = None,
+    actor: As = OPERATOR_NAME,
+    as_json: Json = False,
+) -> None:
+    """Change what a ticket says; what is not named stays."""
+    if (deadline and no_deadline) or (tag and no_tags):
+        raise typer.BadParameter("set it or take it away, not both")
+    clear: tuple[Clearable, ...] = ("deadline",) if no_deadline else ()
+    command = EditTicket(
+        ticket_id=ticket_id,
+        title=title,
+        description=description,
+        priority=_priority(priority) if priority else None,
+        tags=() if no_tags else tuple(tag) if tag else None,
+        deadline=_deadline(deadline),
+        repository=str(repo.resolve()) if repo else None,
+        clear=clear,
+    )
+
+    async def work() -> int:
+        async with connected(actor) as client:
+            answer = (await client.ask(command)).accepted()
+        if as_json:
+            print_json(answer.raw)
+        else:
+            out.print(
+                f"{ticket_id}: {'changed' if answer.events else 'nothing to change, it says that already'}."
+            )
+        return 0
+
+    run(work())
+
+
+@app.command()
+def comment(ticket_id: TicketId, text: str, actor: As = OPERATOR_NAME, as_json: Json = False) -> None:
+    """Say something about a ticket."""
+    _run(
+        AddComment(ticket_id=ticket_id, text=text), actor, as_json, "{ticket_id}: comment {comment_id} added."
+    )
+
+
+@blockers.command("add")
+def add_blocker(
+    ticket_id: TicketId, blocker_id: BlockerId, actor: As = OPERATOR_NAME, as_json: Json = False
+) -> None:
+    """Let a ticket wait: none of its tasks is handed out until the other is done."""
+    _blockers(AddBlocker(ticket_id=ticket_id, blocker_id=blocker_id), actor, as_json)
+
+
+@blockers.command("remove")
+def remove_blocker(
+    ticket_id: TicketId, blocker_id: BlockerId, actor: As = OPERATOR_NAME, as_json: Json = False
+) -> None:
+    """Let a ticket no longer wait for the other."""
+    _blockers(RemoveBlocker(ticket_id=ticket_id, blocker_id=blocker_id), actor, as_json)
+
+
+def _blockers(command: AddBlocker | RemoveBlocker, actor: str, as_json: bool) -> None:
+    async def work() -> int:
+        async with connected(actor) as client:
+            answer = (await client.ask(command)).accepted()
+        if as_json:
+            print_json(answer.raw)
+        else:
+            waits = ", ".join(answer.result["blocked_by"])
+            out.print(f"{command.ticket_id}: {f'waits for {waits}' if waits else 'waits for no ticket'}.")
+        return 0
+
+    run(work())
+
+
+@blockers.command("list")
+def list_blockers(ticket_id: TicketId, as_json: Json = False) -> None:
+    """Which tickets it still waits for, and where they are."""
+
+    async def work() -> int:
+        async with connected(OPERATOR_NAME) as client:
+            waits = (await client.query(GetTicket(ticket_id=ticket_id)))["blocked_by"]
+            found = [await client.query(GetTicket(ticket_id=blocker_id)) for blocker_id in waits]
+        if as_json:
+            print_json({"ticket_id": ticket_id, "blocked_by": found})
+        else:
+            rows = [(t["ticket_id"], short(t["phase_id"]), t["priority"], t["title"]) for t in found]
+            print_table("", ("ticket", "phase", "priority", "title"), rows, "It waits for no ticket.")
+        return 0
+
+    run(work())
+
+
+@app.command()
+def migrate(
+    ticket_id: TicketId,
+    to: Annotated[
+        str | None, typer.Option(help="The version; the one that new tickets pin when absent.")
+    ] = None,
+    actor: As = OPERATOR_NAME,
+    as_json: Json = False,
+) -> None:
+    """Pin a ticket to another version of its workflow; its phase and history stay."""
+
+    async def work() -> int:
+        async with connected(actor) as client:
+            version = to
+            if version is None:
+                workflow = (await client.query(GetTicket(ticket_id=ticket_id)))["workflow"]
+                version = str((await client.query(GetWorkflow(name=workflow)))["version"])
+            command = MigrateTicket(ticket_id=ticket_id, workflow_version=version)
+            answer = (await client.ask(command)).accepted()
+        if as_json:
+            print_json(answer.raw)
+        else:
+            done = "is now under" if answer.events else "is already under"
+            out.print(f"{ticket_id} {done} version {version}.")
+        return 0
+
+    run(work())
+
+
+def _deadline(text: str | None) -> datetime | None:
+    """A time as people write it; one without a zone is this machine's."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC) if text else None
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no time: write it like 2026-03-01T12:00") from None
 
 
 def short(phase_id: str) -> str:
@@ -123,7 +293,7 @@ def show(ticket_id: TicketId, as_json: Json = False) -> None:
 
 def _show(ticket: dict[str, Any]) -> None:
     """One ticket for a person: what is set, the phases as a way, the artifacts as a list."""
-    artifacts = ticket.pop("artifacts", [])
+    artifacts, comments = ticket.pop("artifacts", []), ticket.pop("comments", [])
     ticket["path"] = " -> ".join(short(phase) for phase in ticket.get("path", []))
     ticket["tasks"] = ", ".join(f"{n} {status}" for status, n in ticket.get("tasks", {}).items() if n)
     shown = [
@@ -137,6 +307,10 @@ def _show(ticket: dict[str, Any]) -> None:
     if rows:
         out.print()
         print_table("", ("artifact", "evidence", "says", "path"), rows, "")
+    if comments:
+        out.print()
+        said = [(moment(comment["at"]), comment["actor"], comment["text"]) for comment in comments]
+        print_table("", ("at", "by", "comment"), said, "")
 
 
 def _plain(value: Any) -> str:
@@ -206,18 +380,28 @@ def history(ticket_id: TicketId, as_json: Json = False) -> None:
         if as_json:
             print_json(found)
             return 0
-        rows = [
-            (
-                moment(h["at"]),
-                short(h.get("from_phase") or ""),
-                short(h["to_phase"]),
-                h["visit"],
-                h["actor"],
-                h.get("reason", ""),
-            )
+        moves = [
+            (h["at"], short(h.get("from_phase") or ""), short(h["to_phase"]), h["visit"], h["actor"], _why(h))
             for h in found["history"]
         ]
+        moves += [
+            (
+                m["at"],
+                short(m["phase_id"]),
+                short(m["phase_id"]),
+                "",
+                m["actor"],
+                f"migrated to {m['workflow_version']}",
+            )
+            for m in found["migrations"]
+        ]
+        rows = [(moment(at), *rest) for at, *rest in sorted(moves, key=lambda row: str(row[0]))]
         print_table("", ("at", "from", "to", "visit", "by", "reason"), rows, "Nothing has happened.")
         return 0
 
     run(work())
+
+
+def _why(move: dict[str, Any]) -> str:
+    """The reason of a move, and whether it was forced."""
+    return f"forced: {move.get('reason', '')}" if move.get("forced") else str(move.get("reason", ""))
