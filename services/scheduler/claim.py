@@ -9,8 +9,9 @@ from itertools import islice
 from services.scheduler import timer
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import close, failed
-from services.scheduler.dispatch import reasons
-from services.scheduler.locking import release_all
+from services.scheduler.dispatch import Reason, reasons
+from services.scheduler.lock import Lock
+from services.scheduler.locking import hold_with_claim, release_all
 from services.scheduler.rank import make_ready
 from services.scheduler.task import Task, normalised
 from services.scheduler.ticket import Ticket
@@ -84,8 +85,13 @@ def _offered(decision: Decision, command: ClaimTask) -> Iterator[Task]:
         task = decision.of(Task, task_id)
         if task.status != "ready":  # taken by a claim just before, as are most; nobody asks why
             continue
-        if _suits(wanted, task) and not reasons(task, decision.of(Ticket, task.ticket_id)):
+        if _suits(wanted, task) and not _reasons(decision, task):
             yield task
+
+
+def _reasons(decision: Decision, task: Task) -> list[Reason]:
+    locks = [decision.of(Lock, resource_key) for resource_key in task.resources]
+    return reasons(task, decision.of(Ticket, task.ticket_id), locks)
 
 
 def _each_once(ids: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -142,6 +148,7 @@ def _hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
         ),
         timer.lease(task.task_id, epoch, expires_at),
     )
+    locks = hold_with_claim(decision, task, agent_id)
     return ClaimedTask(
         task_id=task.task_id,
         ticket_id=task.ticket_id,
@@ -158,6 +165,7 @@ def _hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
         timeout_seconds=task.timeout_seconds,
         repository=decision.of(Ticket, task.ticket_id).repository,
         parent_task_id=task.parent_task_id,
+        locks=locks,
     )
 
 

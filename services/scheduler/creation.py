@@ -101,7 +101,7 @@ def _by_hand(command: CreateTask, task_id: str, visit: Visit, context: Context) 
         depends_on=tuple(dict.fromkeys(command.depends_on)),
         needs=command.needs,
         on_dependency_failure=command.on_dependency_failure,
-        resources=command.resources,
+        resources=tuple(sorted(set(command.resources))),
         timeout_seconds=workflow.timeout_seconds if timeout is None else timeout,
         max_retries=workflow.retry.max_retries if retries is None else retries,
         deadline=command.deadline or visit.ticket.deadline,

@@ -1,8 +1,11 @@
 """What keeps a task from being handed to an agent."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Literal, TypedDict
 
+from services.scheduler.lock import Hold as LockHold
+from services.scheduler.lock import Lock, Waiter
 from services.scheduler.task import Task
 from services.scheduler.ticket import Ticket
 from shared.contracts.messages import moment_text
@@ -88,17 +91,46 @@ class LeftBehind(TypedDict):
 
 
 Hold = TicketOnHold | TicketBlocked
+
+
+class LockedBy(TypedDict):
+    """Who holds a lock, or asked for it before."""
+
+    task_id: str
+    agent_id: str
+    mode: str
+    waiting: bool
+    until: datetime | None
+
+
+class LockInTheWay(TypedDict):
+    """Others have a lock that its claim would take."""
+
+    code: Literal["lock_held"]
+    message: str
+    resource_key: str
+    held_by: list[LockedBy]
+
+
 Reason = (
-    Ended | Claimed | WaitingForTasks | DependencyFailed | RetryScheduled | Hold | BeingReleased | LeftBehind
+    Ended
+    | Claimed
+    | WaitingForTasks
+    | DependencyFailed
+    | RetryScheduled
+    | Hold
+    | BeingReleased
+    | LeftBehind
+    | LockInTheWay
 )
 
 
-def reasons(task: Task, ticket: Ticket) -> list[Reason]:
+def reasons(task: Task, ticket: Ticket, locks: Iterable[Lock] = ()) -> list[Reason]:
     """Everything that keeps a task from being handed out; nothing does exactly when a claim may take it."""
     if task.ended:
         why = f": {task.reason}" if task.reason else "."
         return [Ended(code="ended", message=f"It is {task.status}{why}", status=task.status)]
-    return [*_of_ticket(task, ticket), *_of_task(task)]
+    return [*_of_ticket(task, ticket), *_of_task(task), *_of_locks(task, locks)]
 
 
 def left_behind(task: Task, ticket: Ticket) -> bool:
@@ -149,6 +181,31 @@ def reasons_to_hold(ticket: Ticket) -> list[Hold]:
             )
         )
     return found
+
+
+def _of_locks(task: Task, locks: Iterable[Lock]) -> list[Reason]:
+    found = ((lock, lock.in_the_way(task.task_id, "exclusive")) for lock in locks)
+    return [_locked(lock, others) for lock, others in found if others]
+
+
+def _locked(lock: Lock, others: Sequence[LockHold | Waiter]) -> LockInTheWay:
+    held_by = [
+        LockedBy(
+            task_id=one.task_id,
+            agent_id=one.agent_id,
+            mode=one.mode,
+            waiting=isinstance(one, Waiter),
+            until=one.wait_until if isinstance(one, Waiter) else one.expires_at,
+        )
+        for one in others
+    ]
+    words = (f"{one.agent_id} {_does(one)} it for task {one.task_id}" for one in others)
+    said = f"It needs {lock.resource_key}: {'; '.join(words)}."
+    return LockInTheWay(code="lock_held", message=said, resource_key=lock.resource_key, held_by=held_by)
+
+
+def _does(one: LockHold | Waiter) -> str:
+    return "waits for" if isinstance(one, Waiter) else "holds"
 
 
 def _of_task(task: Task) -> list[Reason]:

@@ -129,6 +129,22 @@ def _again(task_id: str, request: Request, ticket_id: str | None = None) -> Aske
     )
 
 
+def hold_with_claim(decision: Decision, task: Task, agent_id: str) -> tuple[GrantedLock, ...]:
+    """Give a task that is being claimed the locks it needs, as long as the claim lasts."""
+    wishes = in_order(LockWish(resource_key=resource_key) for resource_key in task.resources)
+    asked = Asked(
+        request_id=decision.context.new_id(f"lock-request/{task.task_id}"),
+        task_id=task.task_id,
+        ticket_id=task.ticket_id,
+        agent_id=agent_id,
+        wishes=wishes,
+        ttl_seconds=None,
+        since=decision.at,
+    )
+    lapse(decision, wishes)
+    return grant(decision, asked)
+
+
 def grant(decision: Decision, asked: Asked) -> tuple[GrantedLock, ...]:
     """Give the task all the locks it asked for."""
     granted = tuple(_grant(decision, asked, wish) for wish in asked.wishes)

@@ -6,15 +6,31 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, BindParameter, ColumnElement, Select, Text, cast, func, literal, select, true
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    CTE,
+    BindParameter,
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    any_,
+    cast,
+    exists,
+    func,
+    literal,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
 from services.scheduler.attempt import attempts
 from services.scheduler.claim import ClaimsOf, ReadyCandidates
 from services.scheduler.dag import Dag, dag
 from services.scheduler.dispatch import reasons
+from services.scheduler.lock import Lock
 from services.scheduler.settle import OpenTasksOf
-from services.scheduler.tables import columns, lock_index
+from services.scheduler.tables import columns, lock_index, task_index, task_room
 from services.scheduler.task import Task, TaskNotFound
 from services.scheduler.ticket import Ticket, TicketNotFound
 from shared.contracts.lock import ListLocks, LockList, LockView
@@ -58,20 +74,43 @@ def first_in_rank(lookup: ReadyCandidates) -> Select[Any]:
     heads = _heads(lookup)
     of_lane = (
         select(columns.task_id, columns.rank)
-        .where(columns.lane == heads.c.lane)
+        .where(columns.lane == heads.c.lane, columns.room.is_(None))
         .order_by(columns.rank, columns.task_id)
         .limit(_written(lookup.limit + 1) - heads.c.place)
         .lateral("of_lane")
     )
-    found = select(of_lane.c.task_id).select_from(heads.join(of_lane, true()))
-    return found.order_by(of_lane.c.rank, of_lane.c.task_id).limit(_written(lookup.limit))
+    plain = select(of_lane.c.task_id, of_lane.c.rank).select_from(heads.join(of_lane, true()))
+    found = union_all(plain, _of_rooms(lookup)).subquery("found")
+    return select(found.c.task_id).order_by(found.c.rank, found.c.task_id).limit(_written(lookup.limit))
+
+
+def _of_rooms(lookup: ReadyCandidates) -> Select[Any]:
+    """Of the tasks that need the same locks only the first, and none while one of the locks is taken."""
+    lanes, room = _lanes(task_room, "room_lanes"), task_room.c
+    of_lane = (
+        select(room.task_id, room.rank)
+        .where(room.lane == lanes.c.lane, ~_locked(room.resources))
+        .order_by(room.rank, room.task_id)
+        .limit(_written(lookup.limit))
+        .lateral("of_room_lane")
+    )
+    found = select(of_lane.c.task_id, of_lane.c.rank).select_from(lanes.join(of_lane, true()))
+    return found.where(*_served(lanes.c.lane, lookup))
+
+
+def _locked(resources: Any) -> ColumnElement[bool]:
+    """Whether somebody holds one of the resources, or waits for it."""
+    return exists().where(lock_index.c.resource_key == any_(resources))
 
 
 def _of_tickets(lookup: ReadyCandidates, tickets: Sequence[str]) -> Select[Any]:
     """A ticket has few open tasks, so the index of tickets serves them, each looked at."""
     ready = (columns.ticket_id.in_(tickets), columns.ended.is_(False), columns.lane.is_not(None))
-    found = select(columns.task_id).where(*ready, *_served(columns.lane, lookup))
-    return found.order_by(columns.rank, columns.task_id).limit(_written(lookup.limit))
+    room = func.coalesce(columns.room, columns.task_id)
+    free = select(columns.task_id, columns.rank).where(*ready, *_served(columns.lane, lookup))
+    free = free.where(~_locked(columns.resources))
+    first = free.ext(distinct_on(room)).order_by(room, columns.rank, columns.task_id).subquery("first")
+    return select(first.c.task_id).order_by(first.c.rank, first.c.task_id).limit(_written(lookup.limit))
 
 
 def _served(lane: ColumnElement[str], lookup: ReadyCandidates) -> list[ColumnElement[bool]]:
@@ -90,19 +129,19 @@ def _served(lane: ColumnElement[str], lookup: ReadyCandidates) -> list[ColumnEle
 
 def _heads(lookup: ReadyCandidates) -> CTE:
     """The lanes that the agent can serve, by their first tasks."""
-    lanes = _lanes()
+    lanes = _lanes(task_index, "lanes", columns.room.is_(None))
     in_rank = [lanes.c.rank, lanes.c.task_id]
     heads = select(lanes.c.lane, func.row_number().over(order_by=in_rank).label("place"))
     heads = heads.where(*_served(lanes.c.lane, lookup))
     return heads.order_by(*in_rank).limit(_written(lookup.limit)).cte("heads")
 
 
-def _lanes() -> CTE:
+def _lanes(table: Table, name: str, *only: ColumnElement[bool]) -> CTE:
     """Each lane with its first task, from one to the next (https://wiki.postgresql.org/wiki/Loose_indexscan)."""
-    in_order = [columns.lane, columns.rank, columns.task_id]
-    first = select(*in_order).order_by(*in_order).limit(_written(1))
-    lanes = first.where(columns.lane.is_not(None)).cte("lanes", recursive=True)
-    following = first.where(columns.lane > lanes.c.lane).lateral("following")
+    in_order = [table.c.lane, table.c.rank, table.c.task_id]
+    first = select(*in_order).where(*only).order_by(*in_order).limit(_written(1))
+    lanes = first.where(table.c.lane.is_not(None)).cte(name, recursive=True)
+    following = first.where(table.c.lane > lanes.c.lane).lateral(f"following_{name}")
     return lanes.union_all(select(following).select_from(lanes.join(following, true())))
 
 
@@ -119,7 +158,7 @@ async def get_task(query: GetTask, reading: Reading) -> Mapping[str, Any]:
         **asdict(task),
         "depends_on": sorted(task.depends_on),
         "waits_for": [] if task.satisfied else task.dependencies("open"),
-        "lease_expires_at": await _lease_end(task, reading),
+        "lease_expires_at": await _lease_end(task.task_id, reading),
         "attempts": [asdict(attempt) for attempt in attempts(recorded.event for recorded in history)],
         "blocking_reasons": _blocking_reasons(history),
         "handover": _handover(history),
@@ -179,17 +218,26 @@ async def explain(query: Explain, reading: Reading) -> Mapping[str, Any]:
     """Why a task is not handed out: what the claim itself would find, with what stands in the way by name."""
     task = await _task(query.task_id, reading)
     ticket = await reading.state(Ticket, task.ticket_id) or Ticket()
-    found = [await _in_detail(dict(reason), task, reading) for reason in reasons(task, ticket)]
+    locks = [await reading.state(Lock, resource_key) or Lock() for resource_key in task.resources]
+    found = [await _in_detail(dict(reason), task, reading) for reason in reasons(task, ticket, locks)]
     return {"task_id": task.task_id, "status": task.status, "dispatchable": not found, "reasons": found}
 
 
 async def _in_detail(reason: dict[str, Any], task: Task, reading: Reading) -> dict[str, Any]:
     if reason["code"] == "claimed":
-        return {**reason, "until": await _lease_end(task, reading)}
+        return {**reason, "until": await _lease_end(task.task_id, reading)}
+    if reason["code"] == "lock_held":
+        return {**reason, "held_by": [await _until_when(one, reading) for one in reason["held_by"]]}
     if "task_ids" in reason:
         named = select(columns.task_id, columns.title, columns.status, columns.agent_id)
         return {**reason, "tasks": await reading.rows(named.where(columns.task_id.in_(reason["task_ids"])))}
     return reason
+
+
+async def _until_when(held_by: dict[str, Any], reading: Reading) -> dict[str, Any]:
+    """A lock without a time of its own is held as long as the claim that took it."""
+    until = held_by["until"] or await _lease_end(held_by["task_id"], reading)
+    return {**held_by, "until": until}
 
 
 async def _task(task_id: str, reading: Reading) -> Task:
@@ -199,8 +247,8 @@ async def _task(task_id: str, reading: Reading) -> Task:
     return task
 
 
-async def _lease_end(task: Task, reading: Reading) -> datetime | None:
-    key = f"lease-{task.task_id}"
+async def _lease_end(task_id: str, reading: Reading) -> datetime | None:
+    key = f"lease-{task_id}"
     return next((timer["due_at"] for timer in await reading.timers([key])), None)
 
 

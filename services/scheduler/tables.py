@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    DDL,
     Boolean,
     Column,
     DateTime,
@@ -16,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    event,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -43,6 +46,8 @@ task_index = Table(
     Column("ready_at", DateTime(timezone=True)),
     Column("agent_id", Text),  # who has it now
     Column("depends_on", ARRAY(Text), nullable=False),
+    Column("resources", ARRAY(Text), nullable=False),
+    Column("room", Text(collation="C")),  # those of one lane that need the same locks wait in one room
 )
 columns = task_index.c
 
@@ -52,10 +57,67 @@ Index(
     columns.lane,
     columns.rank,
     columns.task_id,
-    postgresql_where=columns.lane.is_not(None),
+    postgresql_where=columns.lane.is_not(None) & columns.room.is_(None),
+)
+Index(
+    "task_index_by_room",
+    columns.room,
+    columns.rank,
+    columns.task_id,
+    postgresql_where=columns.room.is_not(None),
 )
 Index("task_index_by_agent", columns.agent_id, postgresql_where=columns.agent_id.is_not(None))
 Index("task_index_by_ticket", columns.ticket_id, columns.ended, columns.task_id)
+
+# The first task of each room: whoever claims it takes the locks that the others need as well.
+task_room = Table(
+    "task_room",
+    metadata,
+    Column("room", Text(collation="C"), primary_key=True),
+    Column("lane", Text(collation="C"), nullable=False),
+    Column("rank", Double, nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("resources", ARRAY(Text), nullable=False),
+)
+Index("task_room_by_rank", task_room.c.lane, task_room.c.rank, task_room.c.task_id)
+
+REFRESH_ROOMS = """
+CREATE FUNCTION refresh_rooms() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+DECLARE
+    touched text[];
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        touched := ARRAY(SELECT DISTINCT room FROM after WHERE room IS NOT NULL);
+    ELSE
+        touched := ARRAY(SELECT room FROM before WHERE room IS NOT NULL
+                         UNION SELECT room FROM after WHERE room IS NOT NULL);
+    END IF;
+    IF cardinality(touched) = 0 THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO task_room AS r (room, lane, rank, task_id, resources)
+        SELECT head.room, head.lane, head.rank, head.task_id, head.resources
+        FROM unnest(touched) AS t (room) CROSS JOIN LATERAL (
+            SELECT i.* FROM task_index i WHERE i.room = t.room ORDER BY i.rank, i.task_id LIMIT 1
+        ) AS head
+        ON CONFLICT (room) DO UPDATE SET rank = excluded.rank, task_id = excluded.task_id
+        WHERE (r.rank, r.task_id) IS DISTINCT FROM (excluded.rank, excluded.task_id);
+    DELETE FROM task_room r WHERE r.room = ANY (touched)
+        AND NOT EXISTS (SELECT FROM task_index i WHERE i.room = r.room);
+    RETURN NULL;
+END
+$$
+"""
+TRIGGERS = (
+    "CREATE TRIGGER rooms_after_insert AFTER INSERT ON task_index"
+    " REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION refresh_rooms()",
+    "CREATE TRIGGER rooms_after_update AFTER UPDATE ON task_index"
+    " REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION refresh_rooms()",
+)
+for statement in (REFRESH_ROOMS, *TRIGGERS):
+    event.listen(metadata, "after_create", DDL(statement))  # type: ignore[no-untyped-call]
 
 lock_index = Table(
     "lock_index",
@@ -73,8 +135,16 @@ def lane_of(task: Task) -> str:
     return json.dumps([task.phase_id, task.task_type, *task.required_capabilities], separators=(",", ":"))
 
 
+def room_of(task: Task) -> str | None:
+    """Where a task waits that needs locks: with those of its lane that need the same ones."""
+    if not task.resources:
+        return None
+    return sha256(json.dumps([lane_of(task), *task.resources]).encode()).hexdigest()
+
+
 def row(task: Task) -> Mapping[str, Any]:
     """The row of a task."""
+    offered = task.status == "ready" and not task.held
     return {
         "task_id": task.task_id,
         "ticket_id": task.ticket_id,
@@ -86,11 +156,13 @@ def row(task: Task) -> Mapping[str, Any]:
         "status": task.status,
         "ended": task.ended,
         "held": task.held,
-        "lane": lane_of(task) if task.status == "ready" and not task.held else None,
+        "lane": lane_of(task) if offered else None,
         "rank": task.rank,
         "ready_at": task.ready_at,
         "agent_id": task.agent_id if task.claimed else None,
         "depends_on": sorted(task.depends_on),
+        "resources": task.resources,
+        "room": room_of(task) if offered else None,
     }
 
 

@@ -15,6 +15,7 @@ from shared.kernel.decider import NAMESPACE
 TITLE_CHARACTERS = 200
 DESCRIPTION_CHARACTERS = 100_000
 """As much as a task made by hand may have."""
+RESOURCE_CHARACTERS = 512
 
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
@@ -43,7 +44,7 @@ def _task(template: TaskTemplate, visit: Visit, values: Mapping[str, str], at: d
         priority=template.priority,
         required_capabilities=normalised(template.required_capabilities),
         depends_on=tuple(_task_id(visit, name) for name in template.depends_on),
-        resources=template.resources,
+        resources=_resources(template, values),
         timeout_seconds=workflow.timeout_seconds if timeout is None else timeout,
         max_retries=workflow.retry.max_retries if retries is None else retries,
         deadline=visit.ticket.deadline,
@@ -51,6 +52,14 @@ def _task(template: TaskTemplate, visit: Visit, values: Mapping[str, str], at: d
         created_at=at,
         blocking_reasons=visit.blocking_reasons,
     )
+
+
+def _resources(template: TaskTemplate, values: Mapping[str, str]) -> tuple[str, ...]:
+    """The locks a template names, each on one line, as long as a lock's name may be."""
+    named = (
+        " ".join(filled(resource, values).split())[:RESOURCE_CHARACTERS] for resource in template.resources
+    )
+    return tuple(sorted({name for name in named if name}))
 
 
 def _task_id(visit: Visit, template_id: str) -> str:

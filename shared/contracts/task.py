@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from shared.contracts.lock import GrantedLock, ResourceKey
 from shared.contracts.messages import Authority, Command, Event, Key, Moment, Priority, Query, Result
 from shared.contracts.workflow import Workflow
 
@@ -46,6 +47,9 @@ class ClaimedTask(Result):
     repository: str | None = None
     parent_task_id: Key | None = None
     context: str = Field(default="", description="What earlier phases of the ticket came to, in words.")
+    locks: tuple[GrantedLock, ...] = Field(
+        default=(), description="What the claim locked; it holds them as long as it lasts."
+    )
 
 
 class Claimed(Result):
@@ -87,7 +91,9 @@ class CreateTask(Command):
         default="all", description="How many dependencies must complete: all, any or a number."
     )
     on_dependency_failure: OnDependencyFailure = "block"
-    resources: tuple[str, ...] = Field(default=(), max_length=32, description="Locks the claim takes.")
+    resources: tuple[ResourceKey, ...] = Field(
+        default=(), max_length=32, description="Locks the claim takes."
+    )
     timeout_seconds: float | None = Field(default=None, gt=0, le=YEAR_SECONDS)
     max_retries: int | None = Field(
         default=None, ge=0, le=100, description="Attempts after the first; the workflow's when absent."

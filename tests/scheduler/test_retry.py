@@ -45,7 +45,7 @@ def test_tasks_that_failed_together_are_not_tried_again_together() -> None:
 
 
 def test_a_factor_beyond_all_numbers_is_capped_as_well() -> None:
-    assert delay_seconds(RetryPolicy(factor=1e300), "a", 1, 99) == 60
+    assert delay_seconds(RetryPolicy(factor=100), "a", 1, 999) == 60
 
 
 def test_a_failed_attempt_is_tried_again_after_a_delay_that_outlives_the_process() -> None:

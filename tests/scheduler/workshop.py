@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 from services.scheduler.claim import ClaimsOf, ReadyCandidates
 from services.scheduler.decision import AGGREGATES
 from services.scheduler.dispatch import reasons
+from services.scheduler.lock import Lock
 from services.scheduler.service import scheduler
 from services.scheduler.settle import OpenTasksOf
-from services.scheduler.tables import row
+from services.scheduler.tables import lock_row, row
 from services.scheduler.task import Status, Task
 from services.scheduler.ticket import Ticket
 from shared.contracts.messages import Authority, Command, Event, Priority, Result
@@ -151,7 +152,8 @@ class Workshop:
     def reasons(self, task_id: str) -> list[str]:
         """The codes of what keeps a task from being handed out."""
         task = self.task(task_id)
-        return [reason["code"] for reason in reasons(task, self.past.of(Ticket, task.ticket_id))]
+        locks = [self.past.of(Lock, resource_key) for resource_key in task.resources]
+        return [reason["code"] for reason in reasons(task, self.past.of(Ticket, task.ticket_id), locks)]
 
     def create(self, task_id: str, *depends_on: str, **fields: Any) -> str:
         """Make a task by hand."""
@@ -212,10 +214,14 @@ class Workshop:
         return tuple(task_id for task_id in open_ if task_id > lookup.after)[: lookup.limit]
 
     def _candidates(self, lookup: ReadyCandidates) -> tuple[str, ...]:
-        fitting = [r for r in self._rows() if r["lane"] and _fits(r, lookup)]
-        return tuple(r["task_id"] for r in sorted(fitting, key=lambda r: (r["rank"], r["task_id"])))[
-            : lookup.limit
-        ]
+        fitting = [r for r in self._rows() if r["lane"] and _fits(r, lookup) and self._unlocked(r)]
+        ranked = sorted(fitting, key=lambda r: (r["rank"], r["task_id"]))
+        first = {r["room"] or r["task_id"]: r["task_id"] for r in reversed(ranked)}
+        return tuple(r["task_id"] for r in ranked if r["task_id"] in first.values())[: lookup.limit]
+
+    def _unlocked(self, row: Mapping[str, Any]) -> bool:
+        locks = (self.past.of(Lock, resource_key) for resource_key in row["resources"])
+        return all(lock_row(lock) is None for lock in locks)
 
 
 def _fits(row: Mapping[str, Any], lookup: ReadyCandidates) -> bool:

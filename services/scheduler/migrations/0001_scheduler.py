@@ -12,6 +12,42 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+REFRESH_ROOMS = """
+CREATE FUNCTION refresh_rooms() RETURNS trigger LANGUAGE plpgsql
+SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+DECLARE
+    touched text[];
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        touched := ARRAY(SELECT DISTINCT room FROM after WHERE room IS NOT NULL);
+    ELSE
+        touched := ARRAY(SELECT room FROM before WHERE room IS NOT NULL
+                         UNION SELECT room FROM after WHERE room IS NOT NULL);
+    END IF;
+    IF cardinality(touched) = 0 THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO task_room AS r (room, lane, rank, task_id, resources)
+        SELECT head.room, head.lane, head.rank, head.task_id, head.resources
+        FROM unnest(touched) AS t (room) CROSS JOIN LATERAL (
+            SELECT i.* FROM task_index i WHERE i.room = t.room ORDER BY i.rank, i.task_id LIMIT 1
+        ) AS head
+        ON CONFLICT (room) DO UPDATE SET rank = excluded.rank, task_id = excluded.task_id
+        WHERE (r.rank, r.task_id) IS DISTINCT FROM (excluded.rank, excluded.task_id);
+    DELETE FROM task_room r WHERE r.room = ANY (touched)
+        AND NOT EXISTS (SELECT FROM task_index i WHERE i.room = r.room);
+    RETURN NULL;
+END
+$$
+"""
+TRIGGERS = (
+    "CREATE TRIGGER rooms_after_insert AFTER INSERT ON task_index"
+    " REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION refresh_rooms()",
+    "CREATE TRIGGER rooms_after_update AFTER UPDATE ON task_index"
+    " REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION refresh_rooms()",
+)
+
 
 def upgrade() -> None:
     """The kernel's tables and the indexes of tasks and locks."""
@@ -34,6 +70,8 @@ def upgrade() -> None:
         Column("ready_at", DateTime(timezone=True)),
         Column("agent_id", Text),
         Column("depends_on", ARRAY(Text), nullable=False),
+        Column("resources", ARRAY(Text), nullable=False),
+        Column("room", Text(collation="C")),
     )
     columns = task_index.c
     Index(
@@ -41,10 +79,36 @@ def upgrade() -> None:
         columns.lane,
         columns.rank,
         columns.task_id,
-        postgresql_where=columns.lane.is_not(None),
+        postgresql_where=columns.lane.is_not(None) & columns.room.is_(None),
+    )
+    Index(
+        "task_index_by_room",
+        columns.room,
+        columns.rank,
+        columns.task_id,
+        postgresql_where=columns.room.is_not(None),
     )
     Index("task_index_by_agent", columns.agent_id, postgresql_where=columns.agent_id.is_not(None))
     Index("task_index_by_ticket", columns.ticket_id, columns.ended, columns.task_id)
+    _add_rooms_and_locks(tables)
+    operations = Operations(op.get_context())
+    install_kernel(operations, "scheduler")
+    install_tables(operations, "scheduler", tables)
+    for statement in (REFRESH_ROOMS, *TRIGGERS):
+        op.execute(statement)
+
+
+def _add_rooms_and_locks(tables: MetaData) -> None:
+    task_room = Table(
+        "task_room",
+        tables,
+        Column("room", Text(collation="C"), primary_key=True),
+        Column("lane", Text(collation="C"), nullable=False),
+        Column("rank", Double, nullable=False),
+        Column("task_id", Text, nullable=False),
+        Column("resources", ARRAY(Text), nullable=False),
+    )
+    Index("task_room_by_rank", task_room.c.lane, task_room.c.rank, task_room.c.task_id)
     lock_index = Table(
         "lock_index",
         tables,
@@ -54,6 +118,3 @@ def upgrade() -> None:
         Column("who", ARRAY(Text), nullable=False),
     )
     Index("lock_index_by_who", lock_index.c.who, postgresql_using="gin")
-    operations = Operations(op.get_context())
-    install_kernel(operations, "scheduler")
-    install_tables(operations, "scheduler", tables)
