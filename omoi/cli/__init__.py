@@ -5,7 +5,18 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from omoi.cli import context, dead, messages, projections, system, tickets, work, workflows
+from omoi.cli import (
+    collaboration,
+    context,
+    dead,
+    handoffs,
+    messages,
+    projections,
+    system,
+    tickets,
+    work,
+    workflows,
+)
 from omoi.cli.console import USAGE, err
 
 app = typer.Typer(
@@ -22,6 +33,8 @@ app.add_typer(context.app, name="context")
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(projections.app, name="projection")
 app.add_typer(dead.app, name="dead")
+collaboration.app.add_typer(handoffs.app, name="handoff")
+app.add_typer(collaboration.app, name="messages")
 
 
 def main() -> None:

@@ -11,12 +11,12 @@ from shared.contracts.collaboration import (
     OpenThread,
     ParticipantLeft,
     ParticipantsAdded,
-    ThreadClosed,
     ThreadKind,
     ThreadOpened,
     ThreadRef,
     ThreadStatus,
 )
+from shared.contracts.collaboration import ThreadClosed as Closed
 from shared.contracts.messages import Authority, Event
 from shared.kernel.decider import Aggregate, Context, Facts, Past, Refused
 
@@ -29,7 +29,7 @@ class ThreadExists(Refused):
     """Another thread has that id."""
 
 
-class ThreadIsClosed(Refused):
+class ThreadClosed(Refused):
     """The thread takes no more messages and nobody new."""
 
 
@@ -167,13 +167,13 @@ def refuse_outsider(thread: Thread, actor: str, wish: str) -> None:
 def refuse_closed(thread: Thread) -> None:
     """Refuse what only an open thread takes."""
     if thread.status == "closed":
-        raise ThreadIsClosed(
+        raise ThreadClosed(
             f"Thread {thread.thread_id} is closed. Open a new one to go on.", thread_id=thread.thread_id
         )
 
 
-def _closed(thread: Thread, reason: str, context: Context) -> ThreadClosed:
-    return ThreadClosed(
+def _closed(thread: Thread, reason: str, context: Context) -> Closed:
+    return Closed(
         thread_id=thread.thread_id,
         ticket_id=thread.ticket_id,
         reason=reason,
@@ -182,7 +182,7 @@ def _closed(thread: Thread, reason: str, context: Context) -> ThreadClosed:
     )
 
 
-ThreadEvent = ThreadOpened | ThreadClosed | ParticipantsAdded | ParticipantLeft
+ThreadEvent = ThreadOpened | Closed | ParticipantsAdded | ParticipantLeft
 
 
 def _answered(thread: Thread, *events: ThreadEvent) -> list[Event | ThreadRef]:
@@ -196,9 +196,7 @@ def _ref(thread: Thread) -> ThreadRef:
     return ThreadRef(thread_id=thread.thread_id, status=thread.status, participants=thread.participants)
 
 
-def evolve(
-    thread: Thread, event: ThreadOpened | ThreadClosed | ParticipantsAdded | ParticipantLeft
-) -> Thread:
+def evolve(thread: Thread, event: ThreadOpened | Closed | ParticipantsAdded | ParticipantLeft) -> Thread:
     """The thread after `event`."""
     match event:
         case ThreadOpened():
@@ -212,7 +210,7 @@ def evolve(
                 opened_by=event.actor,
                 opened_at=event.at,
             )
-        case ThreadClosed():
+        case Closed():
             return replace(thread, status="closed", closed_at=event.at)
         case ParticipantsAdded():
             return replace(thread, participants=(*thread.participants, *event.participants))
