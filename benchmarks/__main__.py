@@ -18,6 +18,7 @@ from benchmarks.figures import Figure
 from benchmarks.latency import latency
 from benchmarks.machine import load_average, sync_ms
 from benchmarks.read_model import read_model
+from benchmarks.registry import registry
 from benchmarks.relay import relay
 from benchmarks.report import as_json, show
 from benchmarks.stage import stage
@@ -31,6 +32,7 @@ STAGED: dict[str, Benchmark] = {
     "latency": latency,
     "read_model": read_model,
     "relay": relay,
+    "registry": registry,
 }
 
 

@@ -10,7 +10,7 @@ from shared.contracts.agent import Score
 PREFERRED, FREE, SUCCESS, HEALTH = 0.4, 0.3, 0.2, 0.1
 EVERYBODY = "*"
 ANY_PHASE = "phase:*"
-COMBINED_MAX = 4
+COMBINED_MAX = 3
 """Up to so many preferred capabilities, every combination of them is looked for."""
 DIGITS = 9
 """Scores that differ by less are the same: they are sums of fractions."""
@@ -52,26 +52,28 @@ def tag_terms(tags: Iterable[str]) -> list[str]:
 
 
 def wanted(required: Sequence[str], preferred: Sequence[str], phase: str | None) -> list[list[str]]:
-    """Lists of words; whoever scores best of all is the best of those that have every word of some list.
+    """Lists of words, short ones first; the best of all are among the best that have every word of some list.
 
     An agent that has exactly the set M of preferred capabilities is beaten, among those that have M, only by
     some that score higher. So the best of every set are enough. Of more than `COMBINED_MAX` preferred ones,
-    only all together and each alone are looked for.
+    only each alone and all together are looked for.
     """
     phases: list[list[str]] = [[]] if phase is None else [[f"phase:{phase}"], [ANY_PHASE]]
-    extra = [capability_terms(some) for some in _subsets([one for one in preferred if one not in required])]
-    return [
-        list(dict.fromkeys([EVERYBODY, *required, *some, *in_phase])) for some in extra for in_phase in phases
-    ]
+    asked = capability_terms(preferred)
+    sets = _subsets([term for term in asked if term not in required])
+    lists = ([*required, *some, *in_phase] for some in sets for in_phase in phases)
+    return [words or [EVERYBODY] for words in lists]
+
+
+def is_exact(preferred: Sequence[str]) -> bool:
+    """Whether every combination is looked for."""
+    return len(preferred) <= COMBINED_MAX
 
 
 def _subsets(preferred: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    sizes = range(len(preferred) + 1)
-    if len(preferred) > COMBINED_MAX:
-        sizes_few = (0, 1, len(preferred))
-        yield from (some for size in sizes_few for some in combinations(preferred, size))
-        return
-    yield from (some for size in sizes for some in combinations(preferred, size))
+    sizes = range(len(preferred) + 1) if is_exact(preferred) else (0, 1, len(preferred))
+    for size in sizes:
+        yield from combinations(preferred, size)
 
 
 def success(record: Mapping[str, Sequence[int]], task_type: str | None, total: Tally) -> float:

@@ -15,8 +15,9 @@ from shared.kernel.decider import Refused
 from shared.kernel.reading import Reading
 
 Fields = Mapping[str, Any]
-BY_TYPE = 64
-"""Agents looked at for each list when success is judged by one type of task, which no list is ordered by."""
+MORE = 32
+"""Agents looked at in each list, at least, where its best need not be the best of all: when success is judged
+by one type of task, which no list is ordered by, or when not all combinations are looked for."""
 
 
 class NoAgentFits(Refused):
@@ -52,10 +53,11 @@ async def best_fit(query: BestFit, reading: Reading) -> AgentMatch:
 async def _matches(query: Search | BestFit, reading: Reading, limit: int) -> list[AgentMatch]:
     preferred = normalised(query.preferred_capabilities)
     lists = score.wanted(_required(query), preferred, query.phase)
-    at_most = limit if query.task_type is None else max(BY_TYPE, 2 * limit)
+    exact = query.task_type is None and score.is_exact(preferred)
+    at_most = limit if exact else max(MORE, 2 * limit)
     words = literal([json.dumps(one) for one in lists], ARRAY(Text))
     found = await reading.rows(select(func.best_of_each(words, at_most).label("agent_id")))
-    ids = [row["agent_id"] for row in found]
+    ids = sorted({row["agent_id"] for row in found})
     rows = await reading.rows(select(agent_index).where(agent_index.c.agent_id == func.any(_texts(ids))))
     return _ranked(rows, query)[:limit]
 
@@ -67,7 +69,8 @@ async def _unavailable(query: Search, reading: Reading, limit: int) -> list[Agen
     fitting = (
         select(agent_index)
         .where(~columns.offered, columns.status != "TERMINATED")
-        .where(columns.terms.contains(_texts(_required(query))), columns.terms.overlap(_texts(phases)))
+        .where(columns.terms.bool_op("@>")(_texts(_required(query))))
+        .where(columns.terms.bool_op("&&")(_texts(phases)))
         .order_by(columns.cost, columns.used_at, columns.agent_id)
         .limit(limit)
     )
