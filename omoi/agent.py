@@ -54,6 +54,8 @@ class Options(TypedDict, total=False):
     """Of an attempt, where neither task nor workflow sets one; an hour when absent."""
     drain_seconds: float
     """How long tasks may go on after SIGTERM before they are handed back; 10 when absent."""
+    claim_seconds: float
+    """How long one question for tasks waits, and stopping may take; 5 when absent."""
     beat_seconds: float
     """Interval of heartbeats; what the registry asks for when absent."""
     work_root: Path

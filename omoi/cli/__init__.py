@@ -9,6 +9,7 @@ from omoi.cli import (
     collaboration,
     context,
     dead,
+    gates,
     handoffs,
     messages,
     projections,
@@ -28,7 +29,9 @@ app = typer.Typer(
 )
 for module in (system, work, messages):
     module.register(app)
+gates.register(tickets.app)
 app.add_typer(tickets.app, name="ticket")
+app.add_typer(gates.app, name="gate")
 app.add_typer(context.app, name="context")
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(projections.app, name="projection")

@@ -30,6 +30,8 @@ class WorkerSettings:
     """Of an attempt, where neither task nor workflow sets one."""
     drain_seconds: float = 10.0
     """How long running tasks may go on after the worker was told to stop."""
+    claim_seconds: float = 5.0
+    """How long one question for tasks waits for an answer that has some; so long stopping may take."""
     beat_seconds: float | None = None
     """Interval of heartbeats; what the registry asks for when None."""
     check: str | None = None

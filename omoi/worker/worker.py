@@ -22,7 +22,6 @@ from shared.contracts.task import ClaimedTask, ClaimTask
 
 log = structlog.get_logger()
 
-CLAIM_WAIT_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 PRUNE_SECONDS = 600.0
 """How often leftovers of other workers that died are looked for."""
@@ -78,7 +77,7 @@ class Worker:
         if problem := lacking(self._settings.work_root, self._settings.limits):
             log.warning("disk_full", problem=problem)
             self._shop.told(problem)
-            await _first(asyncio.sleep(CLAIM_WAIT_SECONDS), stop.wait())
+            await _first(asyncio.sleep(self._settings.claim_seconds), stop.wait())
             return
         try:
             claims = await self._claim(free)
@@ -100,9 +99,9 @@ class Worker:
             tickets=settings.tickets,
             task_types=settings.task_types,
             max_tasks=count,
-            wait_seconds=CLAIM_WAIT_SECONDS,
+            wait_seconds=settings.claim_seconds,
         )
-        answer = await self._client.ask(claim, patience=CLAIM_WAIT_SECONDS + 10)
+        answer = await self._client.ask(claim, patience=settings.claim_seconds + 10)
         return [ClaimedTask.model_validate(task) for task in answer.accepted().result["tasks"]]
 
     def _begin(self, claimed: ClaimedTask) -> None:

@@ -126,7 +126,7 @@ def _check_approver(visit: Visit, gate: Gate, past: Past, context: Context) -> N
     approvers = approval_rules(visit.phase).approvers
     allowed = context.actor in approvers if approvers else context.authority >= Authority.MONITOR
     if not allowed or context.actor == ANONYMOUS:
-        who = ", ".join(approvers) if approvers else "who has MONITOR authority"
+        who = ", ".join(approvers) if approvers else "people with MONITOR authority"
         raise NotAuthorised(
             f"{context.actor} may not decide on the gate of {visit.phase.id}; that is for {who}.",
             required=None if approvers else Authority.MONITOR.name,

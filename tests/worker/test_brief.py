@@ -73,7 +73,7 @@ def test_the_brief_lies_beside_the_worktree_in_both_forms(tmp_path: Path) -> Non
 async def test_a_command_finds_its_task_and_commits_under_the_agents_name(project: Project) -> None:
     async with project.attempt("t", 2) as tree:
         files = write_brief(BRIEF, tree.home)
-        found = environment(tree, files, {"OMOI_NATS_URL": "nats://here"})
+        found = environment(tree, files, extra={"OMOI_NATS_URL": "nats://here"})
     assert {name: value for name, value in found.items() if name.startswith("OMOI_")} == {
         "OMOI_BRIEF": str(tree.home / "brief.md"),
         "OMOI_BRIEF_JSON": str(tree.home / "brief.json"),

@@ -69,7 +69,7 @@ async def work(
             "ticket": ticket() | other,
             "blocking_reasons": list(blocking_reasons),
         }
-        env = environment(tree, write_brief(brief, tree.home), {})
+        env = environment(tree, write_brief(brief, tree.home))
         done = await run(Command(AGENT, tree.path, env, tree.log), cancel=asyncio.Event(), timeout_seconds=60)
         artifacts = await measure(tree, EXPECTED)
         if done.outcome == Finished(0):

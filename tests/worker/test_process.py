@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from omoi.worker.process import MARK, Cancelled, Command, Finished, Run, TimedOut, run
+from omoi.worker.process import MARK, Cancelled, Command, Ending, Finished, Run, TimedOut, run
 
 TREE = "sleep 1001 & setsid sleep 1002 & (trap '' TERM; while :; do sleep 1003; done) & sh -c 'sleep 1004'"
 """Ordinary child, daemon of its own session, child deaf to SIGTERM, grandchild."""
@@ -12,8 +12,15 @@ TREE = "sleep 1001 & setsid sleep 1002 & (trap '' TERM; while :; do sleep 1003; 
 on_linux = pytest.mark.skipif(not Path("/proc").is_dir(), reason="daemons are found by /proc")
 
 
-async def ran(line: str, folder: Path, **options: float) -> Run:
-    return await run(command(line, folder), cancel=asyncio.Event(), **options)
+async def ran(
+    line: str, folder: Path, timeout_seconds: float | None = None, grace_seconds: float = 10
+) -> Run:
+    return await run(
+        command(line, folder),
+        cancel=asyncio.Event(),
+        timeout_seconds=timeout_seconds,
+        ending=Ending(grace_seconds),
+    )
 
 
 def command(line: str, folder: Path) -> Command:
@@ -83,7 +90,7 @@ async def test_a_timeout_ends_the_whole_tree(tmp_path: Path) -> None:
 @on_linux
 async def test_a_cancelled_task_ends_the_whole_tree(tmp_path: Path) -> None:
     cancel = asyncio.Event()
-    running = asyncio.create_task(run(command(TREE, tmp_path), cancel=cancel, grace_seconds=0.3))
+    running = asyncio.create_task(run(command(TREE, tmp_path), cancel=cancel, ending=Ending(0.3)))
     await started(tmp_path)
     cancel.set()
     assert (await running).outcome == Cancelled()
@@ -92,7 +99,7 @@ async def test_a_cancelled_task_ends_the_whole_tree(tmp_path: Path) -> None:
 
 @on_linux
 async def test_a_worker_that_is_stopped_ends_the_whole_tree_first(tmp_path: Path) -> None:
-    running = asyncio.create_task(run(command(TREE, tmp_path), cancel=asyncio.Event(), grace_seconds=0.3))
+    running = asyncio.create_task(run(command(TREE, tmp_path), cancel=asyncio.Event(), ending=Ending(0.3)))
     await started(tmp_path)
     running.cancel()
     await asyncio.sleep(0.05)
