@@ -33,7 +33,7 @@ FIRST_PAGE = 16
 """Candidates looked at first; more are asked for when claims decided before have taken them."""
 PAGE_GROWTH = 4
 ANSWER_BYTES = 700_000
-"""Of descriptions, as JSON; the broker takes no message over 1 MiB."""
+"""Of descriptions and contexts, as JSON; the broker takes no message over 1 MiB."""
 
 
 class StaleClaim(Refused):
@@ -65,7 +65,7 @@ class ClaimsOf(Lookup[tuple[str, ...]]):
 def claim_task(command: ClaimTask, past: Past, context: Context) -> Facts:
     """Hand the first tasks in rank to an agent that can do them; wait for one if it likes to."""
     decision = Decision(past, context)
-    offered = _fitting_one_message(islice(_offered(decision, command), command.max_tasks))
+    offered = _fitting_one_message(decision, islice(_offered(decision, command), command.max_tasks))
     won = tuple(_hand_over(decision, task, command.agent_id) for task in offered)
     until = context.received_at + timedelta(seconds=command.wait_seconds)
     if not won and context.at < until:
@@ -108,11 +108,12 @@ def _suits(wanted: ReadyCandidates, task: Task) -> bool:
     )
 
 
-def _fitting_one_message(tasks: Iterator[Task]) -> Iterator[Task]:
+def _fitting_one_message(decision: Decision, tasks: Iterator[Task]) -> Iterator[Task]:
     """As many of the tasks as an answer can hold; one alone always fits (at most 100,000 characters)."""
     filled = 0
     for task in tasks:
-        filled += len(json.dumps(task.description, ensure_ascii=False).encode())
+        texts = (task.description, decision.of(Ticket, task.ticket_id).context)
+        filled += len(json.dumps(texts, ensure_ascii=False).encode())
         if filled > ANSWER_BYTES:
             return
         yield task
@@ -165,6 +166,7 @@ def _hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
         timeout_seconds=task.timeout_seconds,
         repository=decision.of(Ticket, task.ticket_id).repository,
         parent_task_id=task.parent_task_id,
+        context=decision.of(Ticket, task.ticket_id).context,
         locks=locks,
     )
 

@@ -73,6 +73,16 @@ class TicketBlocked(TypedDict):
     blocked_by: list[str]
 
 
+class WaitingForContext(TypedDict):
+    """What the visit before came to is not known yet."""
+
+    code: Literal["waiting_for_context"]
+    message: str
+    ticket_id: str
+    phase_id: str
+    visit: int
+
+
 class BeingReleased(TypedDict):
     """Nothing in its ticket holds it any more, and it is about to be let go."""
 
@@ -90,7 +100,7 @@ class LeftBehind(TypedDict):
     phase_id: str
 
 
-Hold = TicketOnHold | TicketBlocked
+Hold = TicketOnHold | TicketBlocked | WaitingForContext
 
 
 class LockedBy(TypedDict):
@@ -153,15 +163,15 @@ def _of_ticket(task: Task, ticket: Ticket) -> list[Reason]:
                 code="ticket_moved_on", message=moved, ticket_id=ticket.ticket_id, phase_id=ticket.phase_id
             )
         )
-    holding = reasons_to_hold(ticket)
+    holding = reasons_to_hold(task, ticket)
     if task.held and not holding and not found:
         released = f"Nothing in ticket {ticket.ticket_id} holds it any more; it is about to be let go."
         found.append(BeingReleased(code="being_released", message=released, ticket_id=ticket.ticket_id))
     return [*found, *holding]
 
 
-def reasons_to_hold(ticket: Ticket) -> list[Hold]:
-    """Why the tasks of a ticket are held, all at once; those in work go on."""
+def reasons_to_hold(task: Task, ticket: Ticket) -> list[Hold]:
+    """Why a ticket holds a task, all at once; one that is in work goes on."""
     found: list[Hold] = []
     if ticket.on_hold:
         held = f"Ticket {ticket.ticket_id} is on hold in {ticket.phase_id}; unblock it and its tasks go on."
@@ -178,6 +188,18 @@ def reasons_to_hold(ticket: Ticket) -> list[Hold]:
         found.append(
             TicketBlocked(
                 code="ticket_blocked", message=waits, ticket_id=ticket.ticket_id, blocked_by=blockers
+            )
+        )
+    if ticket.awaiting and ticket.left and not task.branched:
+        phase_id, visit = ticket.left
+        context = f"It waits for what visit {visit} of {phase_id} came to, for a few seconds at most."
+        found.append(
+            WaitingForContext(
+                code="waiting_for_context",
+                message=context,
+                ticket_id=ticket.ticket_id,
+                phase_id=phase_id,
+                visit=visit,
             )
         )
     return found

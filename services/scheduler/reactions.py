@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from shared.contracts.agent import AgentDeregistered, AgentLost, AgentQuarantined
 from shared.contracts.collaboration import HandoffAccepted
+from shared.contracts.context import ContextUpdated
 from shared.contracts.messages import Command
 from shared.contracts.phase import (
     BlockerAdded,
@@ -17,6 +18,7 @@ from shared.contracts.phase import (
 from shared.contracts.task import (
     EnterPhase,
     FollowBlockers,
+    FollowContext,
     FollowEdit,
     FollowMigration,
     FollowTicket,
@@ -69,6 +71,21 @@ def follow_migration(event: TicketMigrated) -> Sequence[Command]:
             workflow_version=event.workflow_version,
             migration=event.migration,
             move=event.move,
+        )
+    ]
+
+
+def follow_context(event: ContextUpdated) -> Sequence[Command]:
+    """Let agents know what the visit before came to; one that goes on says nothing final."""
+    if not event.closed:
+        return []
+    return [
+        FollowContext(
+            ticket_id=event.ticket_id,
+            phase_id=event.phase_id,
+            visit=event.visit,
+            summary=event.summary,
+            at=event.at,
         )
     ]
 

@@ -2,6 +2,7 @@
 
 from services.scheduler import (
     claim,
+    context_wait,
     creation,
     dependency,
     following,
@@ -21,7 +22,7 @@ from services.scheduler.decision import AGGREGATES
 from services.scheduler.lock import Lock
 from services.scheduler.tables import lock_index, lock_row, row, task_index
 from services.scheduler.task import Task
-from shared.contracts import agent, collaboration, lock, phase, task
+from shared.contracts import agent, collaboration, context, lock, phase, task
 from shared.kernel.declaration import Index, Service
 
 scheduler = Service(
@@ -50,6 +51,8 @@ scheduler = Service(
         task.FollowEdit: following.follow_edit,
         task.FollowBlockers: following.follow_blockers,
         task.FollowMigration: following.follow_migration,
+        task.FollowContext: context_wait.follow_context,
+        task.EndContextWait: context_wait.end_context_wait,
         task.EnterPhase: visit.enter_phase,
         task.SettleTasks: settle.settle_tasks,
         lock.AcquireLock: lock_request.acquire_lock,
@@ -67,6 +70,7 @@ scheduler = Service(
         phase.BlockerRemoved: reactions.follow_blockers,
         phase.TicketMigrated: reactions.follow_migration,
         phase.PhaseTransitioned: reactions.enter_phase,
+        context.ContextUpdated: reactions.follow_context,
         agent.AgentLost: reactions.release_lost,
         agent.AgentQuarantined: reactions.release_quarantined,
         agent.AgentDeregistered: reactions.release_deregistered,

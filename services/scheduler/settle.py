@@ -55,7 +55,7 @@ def settle(decision: Decision, ticket: Ticket, after: str = "") -> tuple[str, ..
 
 def hold(decision: Decision, task: Task, ticket: Ticket) -> None:
     """Hold a task while there is a reason in its ticket, and let it go when there is none any more."""
-    reasons = reasons_to_hold(ticket)
+    reasons = reasons_to_hold(task, ticket)
     if reasons and not task.held:
         decision.record(TaskHeld(task_id=task.task_id, ticket_id=task.ticket_id))
     elif task.held and not reasons:

@@ -7,6 +7,8 @@ from typing import Any
 from shared.contracts.messages import Priority
 from shared.contracts.task import (
     BlockersFollowed,
+    ContextFollowed,
+    ContextMissed,
     EditFollowed,
     MigrationFollowed,
     PhaseEntered,
@@ -44,6 +46,15 @@ class Ticket:
     """The phase it is worked on in: where it is, or was before it was put on hold."""
     blocked_by: tuple[str, ...] = ()
     """The tickets that it waits for."""
+    left: tuple[str, int] | None = None
+    """Phase and number of the visit that was worked on before."""
+    awaiting: bool = False
+    """Whether the tasks of the visit wait for what that one came to."""
+    context: str = ""
+    """What earlier visits came to, in words."""
+    early: str | None = None
+    """What the visit that goes on came to, heard before the move that ends it."""
+    context_at: datetime | None = None
     move: int = 0
     edit: int = 0
     blocker_change: int = 0
@@ -91,7 +102,15 @@ class Visit:
         }
 
 
-TicketEvent = TicketFollowed | EditFollowed | BlockersFollowed | MigrationFollowed | PhaseEntered
+TicketEvent = (
+    TicketFollowed
+    | EditFollowed
+    | BlockersFollowed
+    | MigrationFollowed
+    | ContextFollowed
+    | ContextMissed
+    | PhaseEntered
+)
 
 
 def evolve(ticket: Ticket, event: TicketEvent) -> Ticket:
@@ -105,8 +124,28 @@ def evolve(ticket: Ticket, event: TicketEvent) -> Ticket:
             return replace(ticket, blocked_by=event.blocked_by, blocker_change=event.change)
         case MigrationFollowed(workflow_version=version, migration=migration):
             return replace(ticket, workflow_version=version, migration=migration, ended=event.ended)
+        case ContextFollowed():
+            return _informed(ticket, event)
+        case ContextMissed():
+            return replace(ticket, awaiting=False)
         case PhaseEntered():
-            return _entered(ticket, event)
+            return _entered(_after(ticket, event), event)
+
+
+def _informed(ticket: Ticket, event: ContextFollowed) -> Ticket:
+    informed = replace(ticket, context_at=event.at)
+    if (event.phase_id, event.visit) == ticket.left:
+        return replace(informed, context=event.summary, awaiting=False)
+    return replace(informed, early=event.summary)
+
+
+def _after(ticket: Ticket, event: PhaseEntered) -> Ticket:
+    """The ticket with the visit behind it that it worked on, if another one begins."""
+    before = (ticket.working_phase, ticket.working_visit)
+    if event.on_hold or before == (event.phase_id, event.visit):
+        return ticket
+    context = ticket.context if ticket.early is None else ticket.early
+    return replace(ticket, left=before, early=None, context=context, awaiting=event.waits_for_context)
 
 
 def _entered(ticket: Ticket, event: PhaseEntered) -> Ticket:

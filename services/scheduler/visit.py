@@ -1,5 +1,6 @@
 """A ticket's visits of its phases: what begins with each of them."""
 
+from services.scheduler.context_wait import waiting, waits_for_context
 from services.scheduler.creation import generate
 from services.scheduler.decision import Decision
 from services.scheduler.settle import settle, settling
@@ -68,8 +69,13 @@ def _begin(decision: Decision, entering: EnterPhase) -> None:
             on_hold=on_hold,
             ended=phase.is_terminal if phase else False,
             move=ticket.move + 1 if ticket.visit else 0,
+            waits_for_context=bool(
+                worked_on and waits_for_context(ticket, worked_on, entering.visit, workflow)
+            ),
         )
     )
+    entered = decision.of(Ticket, entering.ticket_id)
+    if entered.awaiting or ticket.awaiting:
+        decision.record(waiting(decision, entered))
     if worked_on:
-        entered = decision.of(Ticket, entering.ticket_id)
         generate(decision, Visit(entered, worked_on, workflow, entering.blocking_reasons))

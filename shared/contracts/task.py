@@ -247,6 +247,28 @@ class FollowMigration(Command):
     move: int = Field(description="How often the ticket had moved before.")
 
 
+class FollowContext(Command):
+    """The context of a visit is closed. Sent by the scheduler when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    summary: str
+    at: Moment
+
+
+class EndContextWait(Command):
+    """The context of the visit that was left has not come in time: go on without. Sent by its timer."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+
+
 class FollowWorkflow(Command):
     """Remember a workflow version. Sent by the scheduler when it hears of one."""
 
@@ -395,6 +417,24 @@ class MigrationFollowed(Event):
     ended: bool = Field(default=False, description="Whether the ticket is over where it stands.")
 
 
+class ContextFollowed(Event):
+    """The scheduler knows what a visit came to; tasks of later visits are claimed with it."""
+
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    summary: str
+    at: Moment
+
+
+class ContextMissed(Event):
+    """The context of the visit that was left did not come in time: the tasks go on without it."""
+
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+
+
 class WorkflowFollowed(Event):
     """The scheduler knows a workflow version."""
 
@@ -414,6 +454,9 @@ class PhaseEntered(Event):
     on_hold: bool = Field(default=False, description="Whether the ticket's tasks are held while it is here.")
     ended: bool = Field(default=False, description="Whether the ticket is over here.")
     move: int = Field(default=0, description="Number of the move that led here; 0 where the ticket began.")
+    waits_for_context: bool = Field(
+        default=False, description="Whether its tasks are held until the context of the visit left is here."
+    )
 
 
 class TaskCreated(Event):

@@ -108,9 +108,7 @@ class TaskTemplate(_Part):
     id: Key = Field(description="Name of the template, unique in the workflow; it becomes the task's type.")
     title: str | None = Field(default=None, description="Title of the task; the template's id when absent.")
     description: str = Field(default="", description="What to do.")
-    priority: Priority = Field(
-        default=Priority.MEDIUM, description="How urgent the task is."
-    )
+    priority: Priority = Field(default=Priority.MEDIUM, description="How urgent the task is.")
     required_capabilities: tuple[str, ...] = Field(
         default=(), description="What an agent must be able to do."
     )
@@ -237,6 +235,10 @@ class Workflow(_Part):
     )
     timeout_seconds: Seconds | None = Field(
         default=None, description="Longest an attempt may run, for tasks that name none."
+    )
+    context_wait_seconds: Seconds = Field(
+        default=10.0,
+        description="How long the tasks of a visit wait for what the visit before came to; 0 for no wait.",
     )
     discovery_types: tuple[Key, ...] = Field(
         default=(), description="Kinds of findings beside the built-in ones."

@@ -38,6 +38,7 @@ WORKFLOW = Workflow(
     name="crafts",
     initial_phase="BACKLOG",
     blocked_phase="BLOCKED",
+    context_wait_seconds=0,
     phases=(
         Phase(id="BACKLOG", name="Backlog", sequence_order=0, allowed_transitions=("BUILD",)),
         Phase(
