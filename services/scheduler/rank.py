@@ -1,12 +1,13 @@
 """The order of dispatch: a number for each ready task, the smallest first."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.scheduler.decision import Decision
-from services.scheduler.task import Task
+from services.scheduler.task import Task, TaskEnded
 from services.scheduler.workflow import workflow_of
 from shared.contracts.messages import Priority
-from shared.contracts.task import ApproachDeadline, TaskReady, TaskReprioritised
+from shared.contracts.task import ApproachDeadline, ReprioritiseTask, TaskReady, TaskReprioritised
 from shared.contracts.workflow import Ranking
 from shared.kernel.decider import Context, Facts, Past, Timer
 
@@ -54,24 +55,41 @@ def make_ready(decision: Decision, task: Task) -> None:
 def rerank(decision: Decision, task_id: str, reason: str) -> None:
     """Give a ready task the place in the order that it now deserves."""
     task = decision.of(Task, task_id)
+    if task.status == "ready" and _rank_now(decision, task) != task.rank:
+        decision.record(_reprioritised(decision, task, reason))
+
+
+def reprioritise_task(command: ReprioritiseTask, past: Past, context: Context) -> Facts:
+    """Change how urgent a task is; the one in work goes on, and a retry of it is ranked so."""
+    decision = Decision(past, context)
+    task = decision.task(command.task_id)
+    if task.ended:
+        raise TaskEnded(
+            f"Task {task.task_id} is {task.status}; nobody waits for it any more.", status=task.status
+        )
+    if task.priority != command.priority:
+        decision.record(_reprioritised(decision, replace(task, priority=command.priority), command.reason))
+    return decision.about(task.task_id)
+
+
+def _reprioritised(decision: Decision, task: Task, reason: str) -> TaskReprioritised:
+    return TaskReprioritised(
+        task_id=task.task_id,
+        ticket_id=task.ticket_id,
+        priority=task.priority,
+        rank=_rank_now(decision, task),
+        reason=reason,
+        actor=decision.context.actor,
+        at=decision.at,
+    )
+
+
+def _rank_now(decision: Decision, task: Task) -> float | None:
     if task.status != "ready":
-        return
+        return None
     assert task.ready_at is not None, "what is ready became so at some time"
     ranking = workflow_of(decision, task.workflow_version).ranking
-    now_ranked = rank(task, ranking, task.ready_at, decision.at)
-    if now_ranked == task.rank:
-        return
-    decision.record(
-        TaskReprioritised(
-            task_id=task_id,
-            ticket_id=task.ticket_id,
-            priority=task.priority,
-            rank=now_ranked,
-            reason=reason,
-            actor=decision.context.actor,
-            at=decision.at,
-        )
-    )
+    return rank(task, ranking, task.ready_at, decision.at)
 
 
 def approach_deadline(command: ApproachDeadline, past: Past, context: Context) -> Facts:

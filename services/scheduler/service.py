@@ -39,6 +39,7 @@ scheduler = Service(
         task.CompleteTask: report.complete_task,
         task.FailTask: report.fail_task,
         task.CancelTask: report.cancel_task,
+        task.ReprioritiseTask: rank.reprioritise_task,
         task.RetryTask: retry.retry_task,
         task.ExpireClaim: claim.expire_claim,
         task.TimeOutTask: retry.time_out_task,

@@ -185,6 +185,14 @@ class CancelTask(Command):
     reason: str = Field(default="", max_length=2000, description="Why; the worker is told.")
 
 
+class ReprioritiseTask(Command):
+    """Give a task that has not ended another priority; a ready one moves in the order at once."""
+
+    task_id: Key
+    priority: Priority
+    reason: str = Field(default="", max_length=2000, description="Why, for the history.")
+
+
 class RetryTask(Command):
     """Make a failed or cancelled task ready again with a fresh retry budget."""
 
@@ -539,12 +547,12 @@ class TaskReleased(Event):
 
 
 class TaskReprioritised(Event):
-    """A ready task has another place in the order of dispatch."""
+    """A task has another priority, or another place in the order of dispatch."""
 
     task_id: Key
     ticket_id: Key
     priority: Priority
-    rank: float
+    rank: float | None = Field(default=None, description="Its place if it is ready.")
     reason: str
     actor: str
     at: Moment

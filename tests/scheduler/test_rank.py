@@ -3,13 +3,20 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.scheduler.rank import rank
-from services.scheduler.task import Task
+from services.scheduler.task import Task, TaskEnded
 from shared.contracts.messages import Priority
-from shared.contracts.task import ApproachDeadline, CancelTask, TaskReady, TaskReprioritised
+from shared.contracts.task import (
+    ApproachDeadline,
+    CancelTask,
+    CompleteTask,
+    ReprioritiseTask,
+    TaskReady,
+    TaskReprioritised,
+)
 from shared.contracts.workflow import Ranking
 from shared.kernel.decider import Timer
 from shared.testing.scenario import NOON
-from tests.scheduler.workshop import Workshop
+from tests.scheduler.workshop import WORKFLOW, Workshop
 
 MINUTE = timedelta(minutes=1)
 
@@ -125,3 +132,46 @@ def test_a_task_that_has_ended_has_no_deadline_any_more() -> None:
     shop.do(CancelTask(task_id="a"))
     assert shop.timers == {}
     assert shop.do(ApproachDeadline(task_id="a")) == []
+
+
+def test_a_task_that_becomes_more_urgent_moves_up_with_who_and_why() -> None:
+    shop = Workshop()
+    shop.create("a", priority="LOW")
+    shop.create("b")
+    wanted = ReprioritiseTask(task_id="a", priority=Priority.CRITICAL, reason="the customer calls")
+    shop.do(wanted, actor="zoe")
+    [moved] = shop.of_type(TaskReprioritised)
+    assert (moved.actor, moved.reason, moved.rank) == ("zoe", "the customer calls", shop.task("a").rank)
+    assert [task.task_id for task in shop.claim(max_tasks=2)] == ["a", "b"]
+    assert shop.do(wanted)[:-1] == []
+
+
+def test_a_task_that_is_not_ready_is_ranked_anew_when_it_is() -> None:
+    shop = Workshop()
+    shop.create("b", shop.create("a"), priority="LOW")
+    shop.do(ReprioritiseTask(task_id="b", priority=Priority.HIGH))
+    assert (shop.task("b").rank, shop.status("b")) == (None, "waiting")
+    shop.complete("a")
+    assert shop.task("b").rank == shop.now.timestamp() - 3600
+
+
+def test_nobody_waits_for_a_task_that_has_ended() -> None:
+    shop = Workshop()
+    shop.complete(shop.create("a"))
+    with pytest.raises(TaskEnded):
+        shop.do(ReprioritiseTask(task_id="a", priority=Priority.HIGH))
+
+
+def test_a_steady_stream_of_urgent_tasks_starves_nobody() -> None:
+    """A LOW task is overtaken only by what became ready within CRITICAL's boost of four hours after it."""
+    shop = Workshop()
+    shop.create("patient", priority="LOW")
+    boost = WORKFLOW.ranking.critical_seconds - WORKFLOW.ranking.low_seconds
+    began, claimed = shop.now, ""
+    while claimed != "patient":
+        assert (shop.now - began).total_seconds() <= boost
+        shop.create(f"urgent-{shop.now.timestamp()}".replace(".", "-"), priority="CRITICAL")
+        [won] = shop.claim()
+        claimed = won.task_id
+        shop.do(CompleteTask(task_id=claimed, claim_epoch=won.claim_epoch))
+        shop.wait(600)
