@@ -9,6 +9,7 @@ from omoi.worker.attempt import Attempt, Progress
 from omoi.worker.brief import write_brief
 from omoi.worker.briefing import Briefing
 from omoi.worker.environment import environment
+from omoi.worker.findings import read_findings
 from omoi.worker.lifeline import Lifeline
 from omoi.worker.outcome import Done, Failed, Outcome, Stopped
 from omoi.worker.output import Output
@@ -56,7 +57,7 @@ class CommandLine:
             ending=Ending(self.grace_seconds, self.hurry, self._lifeline),
             output=output,
         )
-        return _outcome(ran, without(ran.tail, secrets))
+        return _outcome(ran, without(ran.tail, secrets), tree)
 
     def close(self) -> None:
         """Nothing is left to watch."""
@@ -83,15 +84,14 @@ class Listening:
         return Progress(self._line)
 
 
-def _outcome(ran: Run, tail: str) -> Outcome:
+def _outcome(ran: Run, tail: str, tree: Worktree) -> Outcome:
     match ran.outcome:
         case Cancelled():
             return Stopped()
         case TimedOut():
             return Failed(f"The command ran longer than {ran.seconds:.0f} s.\n\n{tail[-TAIL_CHARACTERS:]}")
         case Finished(0):
-            return Done(
-                tail.strip()[-SUMMARY_CHARACTERS:], {"exit_code": 0, "seconds": round(ran.seconds, 3)}
-            )
+            result = {"exit_code": 0, "seconds": round(ran.seconds, 3), **read_findings(tree.reports)}
+            return Done(tail.strip()[-SUMMARY_CHARACTERS:], result)
         case Finished(code):
             return Failed(f"The command ended with exit code {code}.\n\n{tail[-TAIL_CHARACTERS:]}")

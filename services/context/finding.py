@@ -58,12 +58,13 @@ def gist(output: str) -> str:
     if len(output) >= WORKER_TAIL and len(lines) > 1:
         del lines[0]
     rows = groupby((line.strip() for line in lines if _WORD.search(line)), key=_first_word)
-    return " ".join(text for _, row in rows for text in _condensed(list(row)))
+    texts = [text for _, row in rows for text in _condensed(list(row))]
+    return " ".join(text if text.endswith(_ENDS) or text is texts[-1] else f"{text};" for text in texts)
 
 
 def _condensed(row: list[str]) -> list[str]:
     """Lines that begin with the same word, of which only the first is told where there are many."""
-    return row if len(row) <= ROW else [row[0], f"(and {len(row) - 1} lines like it)"]
+    return row if len(row) <= ROW else [f"{row[0]} (and {len(row) - 1} lines like it)"]
 
 
 def _first_word(line: str) -> str:
@@ -80,6 +81,7 @@ def shortened(text: str, most: int) -> str:
 
 
 _SETTLED = "Settled risk: "
+_ENDS = tuple(".!?:;,…")
 _WORD = re.compile(r"[^\W\d_]{2}")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 

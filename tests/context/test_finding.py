@@ -76,7 +76,7 @@ def test_of_a_commands_output_the_gist_is_kept() -> None:
     failed = [f"FAILED tests/test_a.py::test_{n}" for n in range(40)]
     output = "\n".join(["ab cut in two", "x" * 1990, dots, *failed, "40 failed, 2 passed", "wrote docs/a.md"])
     assert gist(output).endswith(
-        "FAILED tests/test_a.py::test_0 (and 39 lines like it) 40 failed, 2 passed wrote docs/a.md"
+        "FAILED tests/test_a.py::test_0 (and 39 lines like it); 40 failed, 2 passed; wrote docs/a.md"
     )
     assert "cut in two" not in gist(output)
     assert gist("First I looked.\nThen I wrote.") == "First I looked. Then I wrote."
