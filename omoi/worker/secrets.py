@@ -6,7 +6,7 @@ from collections.abc import Mapping
 _SECRET_NAME = re.compile(
     r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PWD|CREDENTIALS?|AUTH)(_|$)", re.IGNORECASE
 )
-_PASSWORD_IN_URL = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
+_PASSWORD_IN_URL = re.compile(r"://[^\s/@:]*:([^\s/@]+)@")
 _SHORTEST = 8
 """Hiding shorter values would blot out ordinary words."""
 _BLOT = "[hidden]"

@@ -1,9 +1,13 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from omoi.worker.brief import render, write_brief
 from omoi.worker.environment import environment
+from omoi.worker.secrets import secrets_of, without
 from tests.worker.project import Project
 
 BRIEF: dict[str, Any] = {
@@ -68,6 +72,38 @@ def test_the_brief_lies_beside_the_worktree_in_both_forms(tmp_path: Path) -> Non
     files = write_brief(BRIEF | {"context": "odd \ud800 text"}, tmp_path)
     assert files.markdown.read_text() == render(BRIEF | {"context": "odd ? text"})
     assert json.loads(files.json.read_text())["ticket"] == BRIEF["ticket"]
+
+
+def test_only_the_workers_own_user_can_read_a_brief(tmp_path: Path) -> None:
+    (tmp_path / "brief.md").write_text("left by an attempt before, for all to read")
+    files = write_brief(BRIEF, tmp_path)
+    assert {file.stat().st_mode & 0o777 for file in (files.markdown, files.json)} == {0o600}
+
+
+async def test_a_command_is_given_no_variable_that_nobody_allowed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DATABASE_PASSWORD", "MODEL_KEY", "MODEL_URL", "GIT_DIR", "OMOI_DATABASE_URL", "LC_TIME"):
+        monkeypatch.setenv(name, "set")
+    async with project.attempt("t") as tree:
+        files = write_brief(BRIEF, tree.home)
+        found = environment(tree, files, passed=("MODEL_*", "GIT_DIR"))
+    assert {name for name in found if found[name] == "set"} == {"MODEL_KEY", "MODEL_URL", "LC_TIME"}
+    assert found["PATH"] == os.environ["PATH"]
+
+
+def test_secrets_are_known_by_their_names_and_in_urls() -> None:
+    env = {
+        "API_KEY": "abcdefgh1",
+        "SSH_KEY": "/home/ann/.ssh/key",
+        "GREETING": "good morning",
+        "SHORT_TOKEN": "1234",
+        "OMOI_NATS_URL": "nats://operator:pass-word@localhost:4222",
+    }
+    told = "abcdefgh1 /home/ann/.ssh/key good morning 1234 nats://operator:pass-word@localhost:4222"
+    assert without(told, secrets_of(env)) == (
+        "[hidden] /home/ann/.ssh/key good morning 1234 nats://operator:[hidden]@localhost:4222"
+    )
 
 
 async def test_a_command_finds_its_task_and_commits_under_the_agents_name(project: Project) -> None:

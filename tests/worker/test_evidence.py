@@ -163,6 +163,16 @@ async def test_a_cobertura_report_may_name_its_dtd(project: Project) -> None:
         assert content((await measured(tree))["test_coverage"])["percentage"] == 100.0
 
 
+async def test_a_reports_folder_that_leads_elsewhere_is_not_followed(
+    project: Project, tmp_path: Path
+) -> None:
+    async with project.attempt("t") as tree:
+        tree.reports.rmdir()
+        tree.reports.symlink_to(tmp_path / "elsewhere")
+        write(tmp_path / "elsewhere/junit.xml", PASSED)
+        assert await measured(tree) == {}
+
+
 async def test_a_report_that_is_a_pipe_or_a_link_is_not_opened(project: Project, tmp_path: Path) -> None:
     secret = write(tmp_path / "secret.xml", PASSED)
     async with project.attempt("t") as tree:
