@@ -1,10 +1,23 @@
-"""The read model of gates: the verdict on each visit, and the artifacts handed in for it."""
+"""The read model of gates: the verdict on each visit, what it rests on, and whom it waits for."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from shared.contracts.gate import GateArtifactSubmitted, GateFailed, GatePassed, GateReopened
+from shared.contracts.gate import (
+    GateApprovalExpired,
+    GateApprovalRequested,
+    GateApproved,
+    GateArtifactSubmitted,
+    GateFailed,
+    GatePassed,
+    GateRejected,
+    GateReopened,
+    GateRequestWithdrawn,
+    GateReviewDelayed,
+    GateReviewRequested,
+    GateReviewSubmitted,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,34 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Request:
+    """A review or an approval that the gate waits for."""
+
+    request_id: str
+    kind: Literal["review", "approval"]
+    requested_at: datetime
+    reviewer_kind: Literal["model", "agent"] | None = None
+    round: int | None = None
+    problem: str | None = None
+    required: int | None = None
+    approvers: tuple[str, ...] = ()
+    approved_by: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a reviewer or a person said."""
+
+    request_id: str
+    kind: Literal["review", "approval"]
+    actor: str
+    passed: bool
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Gate:
     """One visit before its gate."""
 
@@ -37,9 +78,24 @@ class Gate:
     judged_at: datetime | None = None
     artifacts: tuple[Artifact, ...] = ()
     updated_at: datetime | None = None
+    waits_for: Request | None = None
+    decisions: tuple[Decision, ...] = ()
 
 
-GateEvent = GateArtifactSubmitted | GatePassed | GateFailed | GateReopened
+GateEvent = (
+    GateArtifactSubmitted
+    | GatePassed
+    | GateFailed
+    | GateReopened
+    | GateReviewRequested
+    | GateReviewSubmitted
+    | GateReviewDelayed
+    | GateApprovalRequested
+    | GateApproved
+    | GateRejected
+    | GateApprovalExpired
+    | GateRequestWithdrawn
+)
 
 
 def evolve(row: Gate | None, event: GateEvent) -> Gate:
@@ -55,10 +111,59 @@ def evolve(row: Gate | None, event: GateEvent) -> Gate:
             return _judged(gate, "failed", event.blocking_reasons, event.at)
         case GateReopened():
             return replace(gate, status="pending", blocking_reasons=(), updated_at=event.at)
+        case GateReviewRequested() | GateApprovalRequested():
+            return replace(
+                gate,
+                status="pending",
+                blocking_reasons=(),
+                waits_for=_request(event),
+                updated_at=event.at,
+            )
+        case GateReviewSubmitted() | GateApproved() | GateRejected():
+            return _decided(gate, event)
+        case GateReviewDelayed():
+            waits_for = gate.waits_for and replace(gate.waits_for, problem=event.problem)
+            return replace(gate, waits_for=waits_for, updated_at=event.at)
+        case GateApprovalExpired() | GateRequestWithdrawn():
+            return replace(gate, waits_for=None, updated_at=event.at)
 
 
 def _judged(gate: Gate, status: Literal["passed", "failed"], reasons: tuple[str, ...], at: datetime) -> Gate:
-    return replace(gate, status=status, blocking_reasons=reasons, judged_at=at, updated_at=at)
+    return replace(gate, status=status, blocking_reasons=reasons, judged_at=at, updated_at=at, waits_for=None)
+
+
+def _request(event: GateReviewRequested | GateApprovalRequested) -> Request:
+    if isinstance(event, GateReviewRequested):
+        return Request(event.request_id, "review", event.at, event.reviewer_kind, event.round)
+    return Request(
+        event.request_id,
+        "approval",
+        event.at,
+        required=event.required,
+        approvers=event.approvers,
+        expires_at=event.expires_at,
+    )
+
+
+def _decided(gate: Gate, event: GateReviewSubmitted | GateApproved | GateRejected) -> Gate:
+    decision = _decision(event)
+    waits_for = gate.waits_for
+    if isinstance(event, GateApproved):
+        waits_for = waits_for and replace(waits_for, approved_by=(*waits_for.approved_by, event.approved_by))
+    else:
+        waits_for = None
+    return replace(gate, decisions=(*gate.decisions, decision), waits_for=waits_for, updated_at=event.at)
+
+
+def _decision(event: GateReviewSubmitted | GateApproved | GateRejected) -> Decision:
+    match event:
+        case GateReviewSubmitted():
+            said = (event.reviewed_by, event.passed, event.feedback)
+            return Decision(event.request_id, "review", *said, event.at)
+        case GateApproved():
+            return Decision(event.request_id, "approval", event.approved_by, True, event.comment, event.at)
+        case GateRejected():
+            return Decision(event.request_id, "approval", event.rejected_by, False, event.reason, event.at)
 
 
 def _artifact(event: GateArtifactSubmitted) -> Artifact:

@@ -112,6 +112,8 @@ gates = Table(
     Column("judged_at", DateTime(timezone=True)),
     Column("artifacts", JSONB, nullable=False),
     Column("updated_at", DateTime(timezone=True)),
+    Column("waits_for", JSONB),
+    Column("decisions", JSONB, nullable=False),
 )
 Index("gates_by_visit", gates.c.ticket_id, gates.c.phase_id, gates.c.visit)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from shared.contracts.agent import Status as AgentStatus
-from shared.contracts.gate import GateStatus
+from shared.contracts.gate import GateStatus, RequestKind, ReviewerKind
 from shared.contracts.messages import Key, Moment, Priority, Query, Result
 from shared.contracts.task import Needs, OnDependencyFailure
 
@@ -57,6 +57,32 @@ class TicketSummary(Result):
     closed_at: Moment | None = Field(default=None, description="When it came to a phase that ends it.")
 
 
+class GateRequest(Result):
+    """A review or an approval that a gate waits for."""
+
+    request_id: Key
+    kind: RequestKind
+    requested_at: Moment
+    reviewer_kind: ReviewerKind | None = None
+    round: int | None = None
+    problem: str | None = Field(default=None, description="Why a review could not be done so far.")
+    required: int | None = Field(default=None, description="How many approvals are needed.")
+    approvers: tuple[Key, ...] = ()
+    approved_by: tuple[str, ...] = ()
+    expires_at: Moment | None = None
+
+
+class GateDecision(Result):
+    """What a reviewer or a person said of the evidence."""
+
+    request_id: Key
+    kind: RequestKind
+    actor: str
+    passed: bool
+    reason: str = ""
+    at: Moment
+
+
 class Comment(Result):
     """What somebody said about a ticket."""
 
@@ -79,6 +105,8 @@ class TicketView(TicketSummary):
     forced: bool = Field(default=False, description="Whether an override put it there.")
     judged_at: Moment | None = Field(default=None, description="When the gate last judged the visit.")
     artifacts: tuple[Evidence, ...] = Field(default=(), description="Of the present visit, oldest first.")
+    waits_for: GateRequest | None = Field(default=None, description="Whom the gate waits for, if anybody.")
+    decisions: tuple[GateDecision, ...] = Field(default=(), description="Of the present visit, oldest first.")
     comments: tuple[Comment, ...] = Field(default=(), description="The last 50, oldest first.")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from hypothesis import strategies as st
 
 from services.projection.tables import READ_MODELS
-from shared.contracts.gate import Finding
+from shared.contracts.gate import EvidenceRef, Finding
 from shared.contracts.messages import Event, Priority
 from shared.contracts.workflow import Workflow
 from shared.kernel.declaration import ReadModel
@@ -36,6 +36,7 @@ NAMED: dict[str, Strategy] = {
     "task_id": st.sampled_from(TASKS),
     "agent_id": st.sampled_from(AGENTS),
     "gate_id": st.sampled_from(("T1.DO.1", "T2.DO.1")),
+    "request_id": st.sampled_from(("R1", "R2")),
     "dependency_id": st.sampled_from(TASKS),
     "dependent_id": st.sampled_from(TASKS),
     "version": st.sampled_from(("v1", "v2")),
@@ -52,6 +53,7 @@ PLAIN: dict[Any, Strategy] = {
     Priority: st.sampled_from(Priority),
     Workflow: st.just(WORKFLOW),
     Finding: st.builds(Finding, criterion=words, reason=st.none() | words),
+    EvidenceRef: st.builds(EvidenceRef, artifact_id=keys, artifact_type=keys),
     Any: json,
 }
 

@@ -95,6 +95,8 @@ def _tickets(view: type[TicketSummary]) -> Select[Any]:
         "blocking_reasons": case((judged, gates.c.blocking_reasons), else_=tickets.c.blocking_reasons),
         "judged_at": gates.c.judged_at,
         "artifacts": func.coalesce(gates.c.artifacts, NONE),
+        "waits_for": gates.c.waits_for,
+        "decisions": func.coalesce(gates.c.decisions, NONE),
         "tasks": work.c.tasks,
         "agents": work.c.agents,
         "updated_at": func.greatest(tickets.c.changed_at, work.c.updated_at, gates.c.updated_at),
