@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from services.phase.problem import Path, Problem
-from shared.contracts.document import expression_fault, near
+from shared.contracts.document import MOST, expression_fault, near
 from shared.contracts.gate import CRITERIA, parameter_fault
 from shared.contracts.workflow import PLACEHOLDERS, ExpectedOutput, Workflow
 
@@ -15,16 +16,19 @@ _RANGE = re.compile(r"\[[!^]?\]?[^]]*\]")
 
 def problems(workflow: Workflow) -> list[Problem]:
     """Everything that is wrong with them; each place is judged by itself."""
-    found = [*_policies(workflow)]
+    return list(islice(_all(workflow), MOST))
+
+
+def _all(workflow: Workflow) -> Iterator[Problem]:
+    yield from _policies(workflow)
     for i, phase in enumerate(workflow.phases):
-        found += _outputs(("phases", i, "expected_outputs"), phase.expected_outputs)
+        yield from _outputs(("phases", i, "expected_outputs"), phase.expected_outputs)
         if phase.gate:
-            found += _outputs(("phases", i, "gate", "criteria"), phase.gate.criteria)
+            yield from _outputs(("phases", i, "gate", "criteria"), phase.gate.criteria)
         for j, task in enumerate(phase.tasks):
             path: Path = ("phases", i, "tasks", j)
-            found += _placeholders((*path, "title"), task.title or "")
-            found += _placeholders((*path, "description"), task.description)
-    return found
+            yield from _placeholders((*path, "title"), task.title or "")
+            yield from _placeholders((*path, "description"), task.description)
 
 
 def _outputs(path: Path, outputs: Sequence[ExpectedOutput]) -> Iterator[Problem]:

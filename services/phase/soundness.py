@@ -1,11 +1,15 @@
 """Whether a workflow document agrees with itself."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from services.phase.journey import next_phase
 from services.phase.problem import Path, Problem
-from shared.contracts.document import closest, near
+from shared.contracts.document import MOST, closest, near
 from shared.contracts.workflow import Column, Phase, Workflow
+
+FEW = 20
+"""So many names may be slips; more of them are another workflow."""
 
 Check = Callable[[Workflow], Iterator[Problem]]
 
@@ -14,17 +18,25 @@ def problems(workflow: Workflow) -> list[Problem]:
     """Everything that is wrong with a document whose shape is right."""
     spelt = _spelt(workflow)
     as_a_whole: Sequence[Check] = (_ends, _advance, _reach, _failures, _hold, _cycles, _board)
-    return [*local_problems(workflow), *(problem for check in as_a_whole for problem in check(spelt))]
+    return [*local_problems(workflow), *_first(spelt, as_a_whole)]
 
 
 def local_problems(workflow: Workflow) -> list[Problem]:
     """What can be told of each place by itself, where other places cannot be read."""
-    return [problem for check in _LOCAL for problem in check(workflow)]
+    return _first(workflow, _LOCAL)
+
+
+def _first(workflow: Workflow, checks: Sequence[Check]) -> list[Problem]:
+    return list(islice((problem for check in checks for problem in check(workflow)), MOST))
 
 
 def _spelt(workflow: Workflow) -> Workflow:
     """The workflow with misspelt phases put right, so that one slip is not told as many."""
     known = [phase.id for phase in workflow.phases]
+    named = {name for phase in workflow.phases for name in phase.allowed_transitions}
+    named |= {name for column in workflow.columns for name in column.phases}
+    if len(named - set(known)) > FEW:
+        return workflow
     spelt = [
         phase.model_copy(
             update={"allowed_transitions": tuple(closest(to, known) for to in phase.allowed_transitions)}
@@ -161,12 +173,13 @@ def _cycles(workflow: Workflow) -> Iterator[Problem]:
 
 
 def _cycle(i: int, phase: Phase) -> Iterator[Problem]:
-    waits = {task.id: task.depends_on for task in phase.tasks}
-    for j, task in enumerate(phase.tasks):
-        if way := _way_back(waits, task.id):
-            path: Path = ("phases", i, "tasks", j, "depends_on")
-            yield Problem(path, f"Tasks wait for each other: {' -> '.join(way)}.")
-            return
+    tasks = {task.id: task for task in phase.tasks}
+    order = {task_id: j for j, task_id in reversed(list(enumerate(task.id for task in phase.tasks)))}
+    waits = {name: [on for on in task.depends_on if on in tasks] for name, task in tasks.items()}
+    if way := _circle(waits):
+        path: Path = ("phases", i, "tasks", order[way[0]], "depends_on")
+        shown = way if len(way) <= FEW else [*way[:FEW], "...", way[-1]]
+        yield Problem(path, f"Tasks wait for each other: {' -> '.join(shown)}.")
 
 
 def _columns(workflow: Workflow) -> Iterator[Problem]:
@@ -227,17 +240,28 @@ def _reachable(ways: Mapping[str, Sequence[str]], start: str) -> set[str]:
     return reached
 
 
-def _way_back(ways: Mapping[str, Sequence[str]], start: str) -> list[str]:
-    """The shortest way from `start` to itself; empty when there is none."""
-    seen, open_ = set[str](), [[start]]
-    while open_:
-        way = open_.pop(0)
-        for target in ways.get(way[-1], ()):
-            if target == start:
-                return [*way, start]
-            if target not in seen:
-                seen.add(target)
-                open_.append([*way, target])
+def _circle(waits: Mapping[str, Sequence[str]]) -> list[str]:
+    """A way that ends where it begins; empty when there is none."""
+    awaited = {name: len(on) for name, on in waits.items()}
+    behind: dict[str, list[str]] = {name: [] for name in waits}
+    for name, on in waits.items():
+        for other in on:
+            behind[other].append(name)
+    free = [name for name, count in awaited.items() if not count]
+    while free:
+        for name in behind[free.pop()]:
+            awaited[name] -= 1
+            if not awaited[name]:
+                free.append(name)
+    held = [name for name, count in awaited.items() if count]
+    way = dict.fromkeys(held[:1])
+    last = next(iter(way), None)
+    while last is not None:
+        last = next(on for on in waits[last] if awaited[on])
+        if last in way:
+            steps = list(way)
+            return [*steps[steps.index(last) :], last]
+        way[last] = None
     return []
 
 

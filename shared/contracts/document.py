@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, get_args
 
 import orjson
@@ -22,14 +23,17 @@ Wrong = tuple[Place, str]
 LineOf = Callable[[Place], int]
 """The line, counted from 1, in which a place begins; of what holds it, where the text has no such place."""
 
-MAX_CHARACTERS = 256 * 1024
+MAX_CHARACTERS = 128 * 1024
 """Of the text, and of what its aliases make of it: a few of them can stand for far more than they say."""
 DEPTH_MAX = 100
+MOST = 200
+"""Problems of one kind that are looked for: a person mends what is told first, then looks again."""
 STAND_IN = "stand-in-"
 """How a name begins that is put where the document has none that can be read."""
 
 _NEEDED = "A workflow is a mapping of fields such as name and phases."
 _UNKEPT = re.compile("[\0\ud800-\udfff]")
+_BRACKET = re.compile(r"[\[\]{}]")
 _PLAINER = {
     "found character '\\t' that cannot start any token": "YAML is indented with spaces; this is a tab.",
     "but found another document": "A file holds one workflow; `---` begins a second document here.",
@@ -82,6 +86,8 @@ def parsed(text: str) -> tuple[Any, LineOf, list[Wrong]]:
     """
     if len(text) > MAX_CHARACTERS:
         return _unread(1, f"The text has {len(text)} characters; at most {MAX_CHARACTERS} are read.")
+    if line := _too_deep(text):
+        return _unread(line, f"It is nested deeper than {DEPTH_MAX} levels.")
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _JsonConstructor
     yaml.allow_duplicate_keys = True
@@ -89,7 +95,7 @@ def parsed(text: str) -> tuple[Any, LineOf, list[Wrong]]:
         root = yaml.compose(io.StringIO(text))
         if root is None:
             return _unread(1, f"The document is empty. {_NEEDED}")
-        twice = list(_given_twice(root))
+        twice = list(islice(_given_twice(root), MOST))
         value = yaml.constructor.construct_document(root)
     except YAMLError as error:
         return _unread(*_complaint(text, error))
@@ -97,9 +103,11 @@ def parsed(text: str) -> tuple[Any, LineOf, list[Wrong]]:
         return _unread(1, f"It is nested deeper than {DEPTH_MAX} levels.")
     value, unkept = _as_json(value)
 
+    repeated = {path: line for line, path, _ in reversed(twice)}
+    lines = _lines(root)
+
     def line_of(place: Place) -> int:
-        repeated = next((line for line, path, _ in twice if path == place), None)
-        return repeated or _line_of(root, place)
+        return repeated.get(place) or lines(place)
 
     return value, line_of, [*((path, said) for _, path, said in twice), *unkept]
 
@@ -133,7 +141,7 @@ def closest(name: str, known: Sequence[str]) -> str:
 
 def near(name: str, known: Iterable[str]) -> str:
     """` Did you mean on_failure?`, or nothing."""
-    found = get_close_matches(name, list(known), 1)
+    found = get_close_matches(name, list(known)[:MOST], 1)
     return f" Did you mean {found[0]}?" if found else ""
 
 
@@ -148,6 +156,16 @@ def expression_fault(expression: str) -> str | None:
 
 def _unread(line: int, said: str) -> tuple[Any, LineOf, list[Wrong]]:
     return None, lambda _: line, [((), said)]
+
+
+def _too_deep(text: str) -> int | None:
+    """The line in which far more brackets are open than any document has; reading them would take seconds."""
+    depth = 0
+    for bracket in _BRACKET.finditer(text):
+        depth = max(0, depth + (1 if bracket[0] in "[{" else -1))
+        if depth > 10 * DEPTH_MAX:
+            return text.count("\n", 0, bracket.start()) + 1
+    return None
 
 
 def _complaint(text: str, error: YAMLError) -> tuple[int, str]:
@@ -168,43 +186,40 @@ def _given_twice(root: Node) -> Iterator[tuple[int, Place, str]]:
     while open_:
         node, path = open_.pop()
         keys = set[Hashable]()
-        for key, child in _pairs(node):
+        for key, line, child in _children(node):
             place = (*path, key)
             if isinstance(node, MappingNode) and key != "<<" and key in keys:
-                yield _key_line(node, key), place, f"{key} is given twice; one of the two would be lost."
+                yield line, place, f"{key} is given twice; one of the two would be lost."
             keys.add(key)
             if id(child) not in seen:
                 seen.add(id(child))
                 open_.append((child, place))
 
 
-def _key_line(node: MappingNode, name: str | int) -> int:
-    """The line of the second key of that name."""
-    lines = [key.start_mark.line + 1 for key, _ in node.value if key.value == name]
-    return int(lines[1])
-
-
-def _pairs(node: Node) -> Iterator[tuple[str | int, Node]]:
+def _children(node: Node) -> Iterator[tuple[str | int, int, Node]]:
+    """What a node holds: key or index, the line it begins in, and the node."""
     if isinstance(node, MappingNode):
-        yield from ((key.value if isinstance(key, ScalarNode) else "?", value) for key, value in node.value)
+        for key, child in node.value:
+            yield key.value if isinstance(key, ScalarNode) else "?", key.start_mark.line + 1, child
     elif isinstance(node, SequenceNode):
-        yield from enumerate(node.value)
+        for index, child in enumerate(node.value):
+            yield index, child.start_mark.line + 1, child
 
 
-def _line_of(root: Node, place: Place) -> int:
-    node, line = root, root.start_mark.line
-    for part in place:
-        if isinstance(node, MappingNode):
-            found = {key.value: (child, key) for key, child in node.value if isinstance(key, ScalarNode)}
-        elif isinstance(node, SequenceNode):
-            found = {index: (child, child) for index, child in enumerate(node.value)}
-        else:
-            break
-        if part not in found:
-            break
-        node, begin = found[part]
-        line = begin.start_mark.line
-    return int(line) + 1
+def _lines(root: Node) -> LineOf:
+    known: dict[int, dict[str | int, tuple[int, Node]]] = {}
+
+    def line_of(place: Place) -> int:
+        node, line = root, root.start_mark.line + 1
+        for part in place:
+            if id(node) not in known:
+                known[id(node)] = {key: (at, child) for key, at, child in _children(node)}
+            if part not in known[id(node)]:
+                break
+            line, node = known[id(node)][part]
+        return int(line)
+
+    return line_of
 
 
 def _as_json(value: Any) -> tuple[Any, list[Wrong]]:
@@ -214,7 +229,7 @@ def _as_json(value: Any) -> tuple[Any, list[Wrong]]:
             return None, [((), f"Aliases make it larger than the {MAX_CHARACTERS} characters that are read.")]
     except RecursionError:
         return None, [((), "An alias stands for something that contains it.")]
-    if unkept := list(_unkept(value, ())):
+    if unkept := list(islice(_unkept(value, ()), MOST)):
         return None, unkept
     try:
         return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)), []
@@ -260,7 +275,7 @@ def _unkept_leaf(value: Any) -> str | None:
 def _in_words(fields: Mapping[str, Any], error: ValidationError) -> list[Wrong]:
     """One sentence a place: where a field may be of two kinds, what each of them asks for."""
     said: dict[Place, list[str]] = {}
-    for wrong in _errors(error):
+    for wrong in _errors(error)[:MOST]:
         said.setdefault(_place(fields, wrong), []).append(_sentence(wrong))
     return [(place, " Or: ".join(dict.fromkeys(words))) for place, words in said.items()]
 
@@ -325,7 +340,10 @@ def _mended(fields: Mapping[str, Any]) -> Workflow | None:
         try:
             return Workflow.model_validate(mended)
         except ValidationError as error:
-            for n, wrong in enumerate(_errors(error)):
+            errors = _errors(error)
+            if len(errors) > MOST:
+                return None
+            for n, wrong in enumerate(errors):
                 place = _place(mended, wrong)
                 if place in ((), ("phases",)):
                     return None

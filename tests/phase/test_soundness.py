@@ -219,3 +219,16 @@ def test_every_problem_is_told_at_once() -> None:
 
 def test_a_place_is_written_as_people_write_it() -> None:
     assert Problem(("phases", 3, "tasks", 0, "depends_on", 1), "").key == "phases[3].tasks[0].depends_on[1]"
+
+
+def test_a_long_chain_of_tasks_is_sound_and_a_long_circle_is_told_short() -> None:
+    chain = {f"t{n}": (f"t{n + 1}",) for n in range(2000)} | {"t2000": ()}
+    assert problems(tasks(**chain)) == []
+    [problem] = problems(tasks(**chain | {"t2000": ("t0",)}))
+    assert problem.key == "phases[1].tasks[0].depends_on"
+    assert problem.message.endswith("t19 -> ... -> t0.")
+
+
+def test_of_very_many_problems_the_first_are_told() -> None:
+    wrong = changed(SMALL, "TODO", allowed_transitions=tuple(f"X{n}" for n in range(3000)))
+    assert 200 <= len(problems(wrong)) <= 400
