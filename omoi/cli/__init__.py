@@ -6,6 +6,7 @@ import typer
 from pydantic import ValidationError
 
 from omoi.cli import (
+    agents,
     collaboration,
     context,
     dead,
@@ -34,6 +35,7 @@ app.add_typer(tickets.app, name="ticket")
 app.add_typer(gates.app, name="gate")
 app.add_typer(context.app, name="context")
 app.add_typer(workflows.app, name="workflow")
+app.add_typer(agents.app, name="agents")
 app.add_typer(projections.app, name="projection")
 app.add_typer(dead.app, name="dead")
 collaboration.app.add_typer(handoffs.app, name="handoff")

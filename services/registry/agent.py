@@ -129,7 +129,7 @@ def authorise(agent: Agent, context: Context) -> None:
     owner = f"{agent.registered_by}, who registered it, " if agent.registered_by else ""
     raise NotAuthorised(
         f"{context.actor} may not act for agent {agent.agent_id}. That may {agent.agent_id} itself, {owner}"
-        f"and anybody with MONITOR authority: end the subject with one of those names.",
+        f"and anybody with MONITOR authority: send it under one of those names.",
         agent_id=agent.agent_id,
         registered_by=agent.registered_by,
         held=context.authority.name,
