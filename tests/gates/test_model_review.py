@@ -146,7 +146,7 @@ async def test_without_a_model_the_gate_is_pending_and_says_the_way_out(
     a_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OMOI_MODEL", raising=False)
-    async with office(a_world, BY_MODEL) as world:
+    async with office(a_world, workflow(review={"by": "model", "model": "named-here-1"})) as world:
         found = await until(has(world, with_problem), 30)
         assert found["status"] == "pending"
         assert found["blocking_reasons"][1] == f"It could not be done so far: {NOT_CONFIGURED}"
@@ -171,6 +171,14 @@ async def test_a_review_that_was_interrupted_is_done_by_the_next_process(
 
 async def asked_once(asked: list[Any]) -> bool:
     return len(asked) == 1
+
+
+async def test_a_workflow_may_name_the_model(a_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with model_server(answers()) as model:
+        points_to(monkeypatch, model.url)
+        async with office(a_world, workflow(review={"model": "judge-2"})) as world:
+            await until(has(world, lambda found: found["status"] == "passed"), 30)
+    assert model.asked[0]["model"] == "judge-2"
 
 
 async def test_what_is_long_is_cut_to_a_budget(a_world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from services.phase.service import phase
 from services.registry.service import registry
 from services.scheduler.service import scheduler
 from shared.kernel.schema import migrate
+from shared.testing.model import Reply, model_server, says
 from shared.testing.world import World, until
 from tests.system.conftest import OMOI
 
@@ -45,7 +46,7 @@ def document(description: str = "", **gate: Any) -> dict[str, Any]:
     }
 
 
-async def serve_gates(world: World) -> Process:
+async def serve_gates(world: World, **environment: str) -> Process:
     """Gates as a process of its own; returns when it answers."""
     process = await asyncio.create_subprocess_exec(
         str(OMOI),
@@ -56,6 +57,7 @@ async def serve_gates(world: World) -> Process:
             "OMOI_DATABASE_URL": world.database_url,
             "OMOI_NATS_URL": world.nats_url,
             "OMOI_GRANTS": GRANTS,
+            **environment,
         },
         stdout=DEVNULL,
     )
@@ -73,8 +75,8 @@ async def serve_gates(world: World) -> Process:
 
 
 @asynccontextmanager
-async def serving_gates(world: World) -> AsyncIterator[Process]:
-    process = await serve_gates(world)
+async def serving_gates(world: World, **environment: str) -> AsyncIterator[Process]:
+    process = await serve_gates(world, **environment)
     try:
         yield process
     finally:
@@ -212,3 +214,22 @@ async def test_an_approval_outlives_the_kill_of_the_service_and_another_workflow
         await phase_is(town, ticket_id, "DONE")
         done = await see(town, "gates.get_gate", ticket_id=ticket_id, phase_id="CHECK")
         assert [word["actor"] for word in done["approvals"][0]["decisions"]] == ["ann", "bob"]
+
+
+async def test_a_review_outlives_the_kill_of_the_service_that_was_asking(town: World) -> None:
+    verdict = says('{"passed": true, "feedback": "Good.", "evidence": []}')
+    async with model_server(Reply("{}", after_seconds=600), verdict) as model:
+        configured = {"OMOI_MODEL": "judge-1", "OMOI_MODEL_URL": model.url}
+        first = await serve_gates(town, **configured)
+        ticket_id = await in_check(town, document(review={"by": "model"}))
+        await do_task(town)
+
+        async def asked() -> bool:
+            return len(model.asked) == 1
+
+        await until(asked, PATIENCE_SECONDS)
+        first.kill()
+        await first.wait()
+        async with serving_gates(town, **configured):
+            await phase_is(town, ticket_id, "DONE")
+        assert len(model.asked) == 2

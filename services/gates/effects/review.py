@@ -67,9 +67,9 @@ async def review(item: Waiting, reading: Reading) -> Sequence[Command]:
     if not gate or not asked or asked.status != "open" or asked.request_id != item.key:
         return []
     settings = Settings()
-    settings = settings.model_copy(update={"model": asked.model or settings.model})
-    if not model_configured(settings):
+    if not model_configured(settings):  # a document alone must not send evidence anywhere
         return _not_configured(asked)
+    settings = settings.model_copy(update={"model": asked.model or settings.model})
     try:
         verdict = await complete_json(
             settings,
