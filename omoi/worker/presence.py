@@ -72,8 +72,8 @@ class Presence:
             for failed in await asyncio.gather(self._beat_once(), also(), return_exceptions=True):
                 if isinstance(failed, ClientError):
                     log.warning("beat_failed", agent=self._profile.agent_id, error=str(failed))
-                elif isinstance(failed, BaseException):
-                    raise failed
+                elif isinstance(failed, Exception):
+                    log.error("beat_broke", agent=self._profile.agent_id, exc_info=failed)
             await self._pause(max(0.05, self._interval - (monotonic() - began)))
 
     def beat_sooner(self) -> None:

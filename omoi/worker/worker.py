@@ -57,8 +57,6 @@ class Worker:
         beating = asyncio.create_task(self._presence.beat(self._hold_claims))
         try:
             while not stop.is_set():
-                if beating.done():
-                    beating.result()
                 await self._claim_more(stop)
             await self._drain(hurry or asyncio.Event())
         finally:
@@ -126,7 +124,7 @@ class Worker:
             if isinstance(failed, ClientError):
                 log.warning("claim_not_extended", task_id=attempt.claimed.task_id, error=str(failed))
             elif failed is not None:
-                raise failed
+                log.error("claim_broke", task_id=attempt.claimed.task_id, exc_info=failed)
 
     async def _tidy(self) -> None:
         """What can be done while there is nothing to do."""

@@ -1,5 +1,6 @@
 """A person's repository, and attempts of agents at it."""
 
+import os
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,10 +29,16 @@ class Project:
     root: Path
     work_root: Path
 
-    def git(self, *arguments: str) -> str:
-        """Run git as the person at the keyboard would."""
+    def git(self, *arguments: str, at: float | None = None) -> str:
+        """Run git as the person at the keyboard would, or would have at that time."""
+        then = {} if at is None else {"GIT_COMMITTER_DATE": f"@{at:.0f} +0000"}
         done = subprocess.run(
-            [*AS_PERSON, *arguments], cwd=self.root, capture_output=True, text=True, check=True
+            [*AS_PERSON, *arguments],
+            cwd=self.root,
+            env={**os.environ, **then},
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return done.stdout.removesuffix("\n")
 

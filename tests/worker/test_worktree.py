@@ -155,6 +155,15 @@ async def test_kept_work_is_bounded(project: Project) -> None:
     assert tree.kept_ref in project.kept()
 
 
+async def test_kept_work_is_forgotten_after_a_fortnight(project: Project) -> None:
+    for days, name in ((15, "old"), (13, "young")):
+        made = project.git("commit-tree", "-m", name, "main^{tree}", at=time.time() - days * 86_400)
+        project.git("update-ref", f"refs/omoi/kept/{name}", made)
+    async with project.attempt("t") as tree:
+        (tree.path / "half.txt").write_text("half\n")
+    assert sorted(project.kept()) == [tree.kept_ref, "refs/omoi/kept/young"]
+
+
 async def test_what_a_killed_worker_left_is_pruned(project: Project) -> None:
     pids = await asyncio.to_thread(kill_a_worker_at_work, project)
     assert all(runs(pid) for pid in pids) or not Path("/proc").is_dir()
