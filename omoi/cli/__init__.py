@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from omoi.cli import (
     agents,
+    blockers,
     collaboration,
     context,
     dead,
@@ -31,6 +32,7 @@ app = typer.Typer(
 for module in (system, work, messages):
     module.register(app)
 gates.register(tickets.app)
+tickets.app.add_typer(blockers.app, name="blocker")
 app.add_typer(tickets.app, name="ticket")
 app.add_typer(gates.app, name="gate")
 app.add_typer(context.app, name="context")

@@ -11,7 +11,6 @@ from omoi.ticket_file import read_ticket
 from shared.client import Answer, Client
 from shared.contracts.messages import Command, Priority
 from shared.contracts.phase import (
-    AddBlocker,
     AddComment,
     Block,
     Clearable,
@@ -21,17 +20,13 @@ from shared.contracts.phase import (
     OpenTicket,
     OverrideTransition,
     PhaseHistory,
-    RemoveBlocker,
     Transition,
     Unblock,
 )
 from shared.contracts.projection import GetTicket, ListTickets
 
 app = typer.Typer(no_args_is_help=True, help="Open, look at and move tickets.")
-blockers = typer.Typer(no_args_is_help=True, help="Which tickets must be done before this one.")
-app.add_typer(blockers, name="blocker")
 TicketId = Annotated[str, typer.Argument(help="The ticket's id.")]
-BlockerId = Annotated[str, typer.Argument(help="The ticket that must be done first.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A word to find it by; may be repeated.")]
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
 
@@ -145,54 +140,6 @@ def comment(ticket_id: TicketId, text: str, actor: As = OPERATOR_NAME, as_json: 
     _run(
         AddComment(ticket_id=ticket_id, text=text), actor, as_json, "{ticket_id}: comment {comment_id} added."
     )
-
-
-@blockers.command("add")
-def add_blocker(
-    ticket_id: TicketId, blocker_id: BlockerId, actor: As = OPERATOR_NAME, as_json: Json = False
-) -> None:
-    """Let a ticket wait: none of its tasks is handed out until the other is done."""
-    _blockers(AddBlocker(ticket_id=ticket_id, blocker_id=blocker_id), actor, as_json)
-
-
-@blockers.command("remove")
-def remove_blocker(
-    ticket_id: TicketId, blocker_id: BlockerId, actor: As = OPERATOR_NAME, as_json: Json = False
-) -> None:
-    """Let a ticket no longer wait for the other."""
-    _blockers(RemoveBlocker(ticket_id=ticket_id, blocker_id=blocker_id), actor, as_json)
-
-
-def _blockers(command: AddBlocker | RemoveBlocker, actor: str, as_json: bool) -> None:
-    async def work() -> int:
-        async with connected(actor) as client:
-            answer = (await client.ask(command)).accepted()
-        if as_json:
-            print_json(answer.raw)
-        else:
-            waits = ", ".join(answer.result["blocked_by"])
-            out.print(f"{command.ticket_id}: {f'waits for {waits}' if waits else 'waits for no ticket'}.")
-        return 0
-
-    run(work())
-
-
-@blockers.command("list")
-def list_blockers(ticket_id: TicketId, as_json: Json = False) -> None:
-    """Which tickets it still waits for, and where they are."""
-
-    async def work() -> int:
-        async with connected(OPERATOR_NAME) as client:
-            waits = (await client.query(GetTicket(ticket_id=ticket_id)))["blocked_by"]
-            found = [await client.query(GetTicket(ticket_id=blocker_id)) for blocker_id in waits]
-        if as_json:
-            print_json({"ticket_id": ticket_id, "blocked_by": found})
-        else:
-            rows = [(t["ticket_id"], short(t["phase_id"]), t["priority"], t["title"]) for t in found]
-            print_table("", ("ticket", "phase", "priority", "title"), rows, "It waits for no ticket.")
-        return 0
-
-    run(work())
 
 
 @app.command()

@@ -1,8 +1,24 @@
 from services.scheduler import reactions
 from shared.contracts.agent import AgentDeregistered, AgentLost, AgentQuarantined
 from shared.contracts.messages import Priority
-from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
-from shared.contracts.task import EnterPhase, FollowTicket, FollowWorkflow, ReleaseClaims
+from shared.contracts.phase import (
+    BlockerAdded,
+    BlockerRemoved,
+    PhaseTransitioned,
+    TicketEdited,
+    TicketMigrated,
+    TicketOpened,
+    WorkflowLoaded,
+)
+from shared.contracts.task import (
+    EnterPhase,
+    FollowBlockers,
+    FollowEdit,
+    FollowMigration,
+    FollowTicket,
+    FollowWorkflow,
+    ReleaseClaims,
+)
 from shared.testing.scenario import NOON
 from tests.scheduler.workshop import WORKFLOW
 
@@ -25,6 +41,7 @@ def test_a_ticket_that_is_opened_is_followed_with_all_that_texts_may_name() -> N
         "parent_ticket_id": "T-0",
         "deadline": NOON,
         "repository": "/chairs",
+        "blocked_by": ("T-9",),
     }
     opened = TicketOpened.model_validate({**known, "opened_by": "ann", "opened_at": NOON})
     assert reactions.follow_ticket(opened) == [FollowTicket.model_validate(known)]
@@ -40,6 +57,8 @@ def test_a_ticket_that_moves_is_followed() -> None:
         actor="ann",
         at=NOON,
         blocking_reasons=("A leg is short.",),
+        move=7,
+        migration=1,
     )
     assert reactions.enter_phase(moved) == [
         EnterPhase(
@@ -48,7 +67,28 @@ def test_a_ticket_that_moves_is_followed() -> None:
             phase_id="BUILD",
             visit=2,
             blocking_reasons=("A leg is short.",),
+            move=7,
+            migration=1,
         )
+    ]
+
+
+def test_what_happens_to_a_ticket_beside_its_moves_is_followed() -> None:
+    said = {"ticket_id": "T-1", "actor": "ann", "at": NOON}
+    edited = TicketEdited.model_validate({**said, "title": "a stool", "cleared": ["deadline"], "edit": 2})
+    assert reactions.follow_edit(edited) == [
+        FollowEdit(ticket_id="T-1", title="a stool", cleared=("deadline",), edit=2)
+    ]
+    added = BlockerAdded.model_validate({**said, "blocker_id": "T-2", "blocked_by": ["T-2"], "change": 1})
+    removed = BlockerRemoved.model_validate({**said, "blocker_id": "T-2", "blocked_by": [], "change": 2})
+    assert [*reactions.follow_blockers(added), *reactions.follow_blockers(removed)] == [
+        FollowBlockers(ticket_id="T-1", blocked_by=("T-2",), change=1),
+        FollowBlockers(ticket_id="T-1", blocked_by=(), change=2),
+    ]
+    versions = {"workflow": "crafts", "from_version": "1", "workflow_version": "2", "phase_id": "BUILD"}
+    migrated = TicketMigrated.model_validate({**said, **versions, "migration": 1, "move": 3})
+    assert reactions.follow_migration(migrated) == [
+        FollowMigration(ticket_id="T-1", workflow_version="2", migration=1, move=3)
     ]
 
 
