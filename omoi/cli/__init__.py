@@ -13,9 +13,11 @@ from omoi.cli import (
     dead,
     gates,
     handoffs,
+    locks,
     messages,
     projections,
     system,
+    tasks,
     tickets,
     work,
     workflows,
@@ -29,7 +31,7 @@ app = typer.Typer(
     help="Event-sourced orchestration for fleets of AI coding agents.",
     epilog="Exit codes: 0 done, 1 refused, 2 usage, 3 unavailable.",
 )
-for module in (system, work, messages):
+for module in (system, work, messages, tasks, locks):
     module.register(app)
 gates.register(tickets.app)
 tickets.app.add_typer(blockers.app, name="blocker")
@@ -39,6 +41,7 @@ app.add_typer(context.app, name="context")
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(agents.app, name="agents")
 app.add_typer(projections.app, name="projection")
+app.add_typer(tasks.app, name="tasks")
 app.add_typer(dead.app, name="dead")
 collaboration.app.add_typer(handoffs.app, name="handoff")
 app.add_typer(collaboration.app, name="messages")

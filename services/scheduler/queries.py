@@ -33,6 +33,7 @@ from services.scheduler.settle import OpenTasksOf
 from services.scheduler.tables import columns, lock_index, task_index, task_room
 from services.scheduler.task import Task, TaskNotFound
 from services.scheduler.ticket import Ticket, TicketNotFound
+from services.scheduler.way_out import WAY_OUT
 from shared.contracts.lock import ListLocks, LockList, LockView
 from shared.contracts.task import DagStatus, Explain, GetTask, ReadyTasks, TaskClaimed, TaskCreated
 from shared.kernel.reading import Reading, Recorded
@@ -223,7 +224,8 @@ async def explain(query: Explain, reading: Reading) -> Mapping[str, Any]:
     return {"task_id": task.task_id, "status": task.status, "dispatchable": not found, "reasons": found}
 
 
-async def _in_detail(reason: dict[str, Any], task: Task, reading: Reading) -> dict[str, Any]:
+async def _in_detail(found: dict[str, Any], task: Task, reading: Reading) -> dict[str, Any]:
+    reason = {**found, "way_out": WAY_OUT[found["code"]]}
     if reason["code"] == "claimed":
         return {**reason, "until": await _lease_end(task.task_id, reading)}
     if reason["code"] == "lock_held":

@@ -1,10 +1,12 @@
 from datetime import timedelta
+from typing import get_args, get_type_hints
 
 import pytest
 
-from services.scheduler.dispatch import reasons
+from services.scheduler.dispatch import Reason, reasons
 from services.scheduler.task import Task
 from services.scheduler.ticket import Ticket
+from services.scheduler.way_out import WAY_OUT
 from shared.testing.scenario import NOON
 
 HERE = Ticket(ticket_id="T-1", phase_id="BUILD", working_phase="BUILD", visits={"BUILD": 2})
@@ -116,3 +118,12 @@ def test_everything_that_stands_in_the_way_is_named() -> None:
     waiting = task(status="waiting", visit=1, held=True, depends_on={"x": "open"})
     codes = [reason["code"] for reason in reasons(waiting, HERE)]
     assert codes == ["ticket_moved_on", "waiting_for_tasks"]
+
+
+def test_every_reason_says_what_would_move_the_task() -> None:
+    codes = {get_args(get_type_hints(reason)["code"])[0] for reason in _kinds(Reason)}
+    assert codes == set(WAY_OUT)
+
+
+def _kinds(union: object) -> list[type]:
+    return [kind for part in get_args(union) for kind in (_kinds(part) if get_args(part) else [part])]

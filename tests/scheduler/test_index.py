@@ -196,6 +196,7 @@ async def test_a_task_explains_what_it_waits_for_by_name(shop: Shop) -> None:
             "task_ids": ["a"],
             "missing": 1,
             "tasks": [{"task_id": "a", "title": "a", "status": "ready", "agent_id": None}],
+            "way_out": "The tasks it waits for complete.",
         }
     ]
     assert await shop.query("explain", task_id="a") == {
