@@ -106,7 +106,10 @@ def with_evidence(counting: Sequence[Evidence], new: Evidence) -> tuple[Evidence
 
 
 def read_artifacts(handed_in: object, task_id: str) -> list[Submission]:
-    """What a task handed in, one submission for each entry; what cannot be read says so and is kept."""
+    """What a task handed in, one submission for each entry; what cannot be read says so and is kept.
+
+    What names no hash of a file was not measured, whatever it says.
+    """
     if handed_in is None:
         return []
     if not isinstance(handed_in, list):
@@ -134,9 +137,8 @@ def _read(entry: object, task_id: str, place: int) -> Submission:
         where = shown(path, 200) if path else "without a path"
         return Submission(kind, path or None, unreadable=f"{named}: {fault}. Hand in {kind} {where} again.")
     content, sha256 = entry.get("content"), entry.get("sha256")
-    return Submission(
-        kind, path or None, content, sha256 or sha256_of(content), entry.get("measured") is True
-    )
+    measured = entry.get("measured") is True and sha256 is not None
+    return Submission(kind, path or None, content, sha256 or sha256_of(content), measured)
 
 
 def _unreadable(reason: str, task_id: str, place: int) -> Submission:

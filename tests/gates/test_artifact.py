@@ -57,7 +57,13 @@ def test_of_two_at_one_time_the_same_one_counts_whichever_arrives_first() -> Non
 def test_an_artifact_is_read_with_its_hash() -> None:
     (text, fields, hashed, bare) = read_artifacts(
         [
-            {"artifact_type": "note", "artifact_path": "a.md", "content": "héllo", "measured": True},
+            {
+                "artifact_type": "note",
+                "artifact_path": "a.md",
+                "content": "héllo",
+                "sha256": sha("héllo"),
+                "measured": True,
+            },
             {"artifact_type": "note", "content": {"b": 1, "a": "é"}, "more": "ignored"},
             {"artifact_type": "note", "content": "cut short", "sha256": NONE},
             {"artifact_type": "note", "artifact_path": ""},
@@ -174,3 +180,20 @@ def test_a_list_that_is_too_long_is_cut_and_says_so() -> None:
 def test_no_artifacts_are_no_artifacts() -> None:
     assert read_artifacts(None, "t1") == []
     assert read_artifacts([], "t1") == []
+
+
+def test_what_names_no_hash_was_not_measured() -> None:
+    (bare, empty) = read_artifacts(
+        [
+            {"artifact_type": "test_coverage", "content": {"percentage": 100}, "measured": True},
+            {
+                "artifact_type": "test_coverage",
+                "content": {"percentage": 100},
+                "measured": True,
+                "sha256": None,
+            },
+        ],
+        "t1",
+    )
+    assert not bare.measured
+    assert not empty.measured

@@ -59,7 +59,7 @@ async def test_a_pending_gate_says_what_it_waits_for(running: World) -> None:
 
 
 async def test_a_gate_shows_the_evidence_it_judged(running: World) -> None:
-    first = DOCUMENT | {"content": "# Scope", "measured": True}
+    first = DOCUMENT | {"content": "# Scope", "sha256": "0" * 64, "measured": True}
     await ask(running, "collect_task", **TASK, status="completed", at=SINCE, artifacts=[first])
     failed = await query(running)
     assert failed["status"] == "failed"

@@ -160,7 +160,7 @@ COVERAGE = {"artifact_type": "test_coverage", "content": {"percentage": 100}}
 async def test_a_claim_of_full_coverage_without_a_measured_file_fails_with_that_reason(town: World) -> None:
     async with serving_gates(town):
         ticket_id = await in_check(town, document(criteria=MEASURED))
-        await do_task(town, COVERAGE)
+        await do_task(town, {**COVERAGE, "measured": True})
         gate = await gate_is(town, ticket_id, "failed")
         assert gate["blocking_reasons"] == ["test_coverage was only claimed (100 %), not measured."]
         by_hand = {"ticket_id": ticket_id, **COVERAGE}
