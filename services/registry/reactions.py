@@ -19,8 +19,14 @@ Ending = TaskCompleted | TaskCancelled | TaskFailed | TaskLeaseExpired | TaskRet
 
 
 def begin(event: TaskClaimed) -> Sequence[Command]:
-    """The agent has the task."""
-    return [BeginAttempt(agent_id=event.agent_id, task_id=event.task_id, at=event.claimed_at)]
+    """The agent has the task; whoever handed it over has it no more."""
+    begun = BeginAttempt(agent_id=event.agent_id, task_id=event.task_id, at=event.claimed_at)
+    if event.handed_over_from is None:
+        return [begun]
+    returned = EndAttempt(
+        agent_id=event.handed_over_from, task_id=event.task_id, outcome="returned", at=event.claimed_at
+    )
+    return [returned, begun]
 
 
 def complete(event: TaskCompleted) -> Sequence[Command]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import islice
 
 from services.scheduler import timer
+from services.scheduler.agent import Agent, refuse_quarantined
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import close, failed
 from services.scheduler.dispatch import Reason, reasons
@@ -63,9 +64,15 @@ class ClaimsOf(Lookup[tuple[str, ...]]):
 
 
 def claim_task(command: ClaimTask, past: Past, context: Context) -> Facts:
-    """Hand the first tasks in rank to an agent that can do them; wait for one if it likes to."""
+    """Hand the first tasks in rank to an agent that can do them; wait for one if it likes to.
+
+    One that was taken out waits as if there were none; one in quarantine is told so.
+    """
     decision = Decision(past, context)
-    offered = _fitting_one_message(decision, islice(_offered(decision, command), command.max_tasks))
+    agent = decision.of(Agent, command.agent_id)
+    refuse_quarantined(agent)
+    fitting = islice(_offered(decision, command), command.max_tasks if agent.available else 0)
+    offered = _fitting_one_message(decision, fitting)
     won = tuple(_hand_over(decision, task, command.agent_id) for task in offered)
     until = context.received_at + timedelta(seconds=command.wait_seconds)
     if not won and context.at < until:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
+from services.scheduler.agent import AGENT
 from services.scheduler.lock import LOCK
 from services.scheduler.lock_holder import LOCK_HOLDER
 from services.scheduler.task import TASK, Task, TaskNotFound
@@ -12,7 +13,7 @@ from shared.contracts.messages import Event
 from shared.contracts.task import TaskRef
 from shared.kernel.decider import Aggregate, Context, Fact, Lookup, Past
 
-AGGREGATES: tuple[Aggregate[Any], ...] = (TASK, TICKET, WORKFLOW, LOCK, LOCK_HOLDER)
+AGGREGATES: tuple[Aggregate[Any], ...] = (TASK, TICKET, WORKFLOW, LOCK, LOCK_HOLDER, AGENT)
 _BY_EVENT = {event: aggregate for aggregate in AGGREGATES for event in aggregate.events}
 
 S = TypeVar("S")

@@ -2,7 +2,13 @@
 
 from collections.abc import Sequence
 
-from shared.contracts.agent import AgentDeregistered, AgentLost, AgentQuarantined
+from shared.contracts.agent import (
+    AgentAvailabilityChanged,
+    AgentDeregistered,
+    AgentLost,
+    AgentQuarantined,
+    AgentReleased,
+)
 from shared.contracts.collaboration import HandoffAccepted
 from shared.contracts.context import ContextUpdated
 from shared.contracts.messages import Command
@@ -17,6 +23,7 @@ from shared.contracts.phase import (
 )
 from shared.contracts.task import (
     EnterPhase,
+    FollowAgent,
     FollowBlockers,
     FollowContext,
     FollowEdit,
@@ -114,7 +121,23 @@ def release_lost(event: AgentLost) -> Sequence[Command]:
 def release_quarantined(event: AgentQuarantined) -> Sequence[Command]:
     """Take its tasks from an agent that may have none."""
     reason = f"Agent {event.agent_id} is quarantined: {event.reason}"
-    return [ReleaseClaims(agent_id=event.agent_id, reason=reason, before=event.at)]
+    return [
+        FollowAgent(
+            agent_id=event.agent_id, cause="quarantine", withheld=True, reason=event.reason, at=event.at
+        ),
+        ReleaseClaims(agent_id=event.agent_id, reason=reason, before=event.at),
+    ]
+
+
+def follow_release(event: AgentReleased) -> Sequence[Command]:
+    """Let it claim again."""
+    return [FollowAgent(agent_id=event.agent_id, cause="quarantine", withheld=False, at=event.at)]
+
+
+def follow_availability(event: AgentAvailabilityChanged) -> Sequence[Command]:
+    """Give no tasks to an agent that was taken out; what it has it keeps."""
+    withheld = not event.available
+    return [FollowAgent(agent_id=event.agent_id, cause="unavailable", withheld=withheld, at=event.at)]
 
 
 def release_deregistered(event: AgentDeregistered) -> Sequence[Command]:

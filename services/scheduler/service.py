@@ -18,6 +18,7 @@ from services.scheduler import (
     visit,
     workflow,
 )
+from services.scheduler.agent import follow_agent
 from services.scheduler.decision import AGGREGATES
 from services.scheduler.lock import Lock
 from services.scheduler.tables import lock_index, lock_row, row, task_index
@@ -47,6 +48,7 @@ scheduler = Service(
         task.ApproachDeadline: rank.approach_deadline,
         task.ReleaseClaims: claim.release_claims,
         task.HandOverClaim: handover.hand_over_claim,
+        task.FollowAgent: follow_agent,
         task.FollowWorkflow: workflow.follow_workflow,
         task.FollowTicket: visit.follow_ticket,
         task.FollowEdit: following.follow_edit,
@@ -74,6 +76,8 @@ scheduler = Service(
         context.ContextUpdated: reactions.follow_context,
         agent.AgentLost: reactions.release_lost,
         agent.AgentQuarantined: reactions.release_quarantined,
+        agent.AgentReleased: reactions.follow_release,
+        agent.AgentAvailabilityChanged: reactions.follow_availability,
         agent.AgentDeregistered: reactions.release_deregistered,
         collaboration.HandoffAccepted: reactions.hand_over_claim,
     },

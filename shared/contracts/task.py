@@ -12,6 +12,8 @@ Needs = Literal["all", "any"] | int
 Epoch = Annotated[int, Field(description="The `claim_epoch` the claim was answered with.")]
 OnDependencyFailure = Literal["block", "skip", "fail"]
 """Once the dependencies can no longer be met: wait for a person, be cancelled, or fail."""
+Withholding = Literal["quarantine", "unavailable"]
+"""Why an agent is given no tasks: it is in quarantine, or was taken out."""
 YEAR_SECONDS = 366 * 86_400
 
 
@@ -375,6 +377,28 @@ class HandOverClaim(Command):
     handoff_id: Key
     reason: str = ""
     context: dict[str, Any] = Field(default_factory=dict)
+
+
+class FollowAgent(Command):
+    """Remember whether an agent may be given tasks. Sent by the scheduler when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    agent_id: Key
+    cause: Withholding
+    withheld: bool
+    reason: str = ""
+    at: Moment
+
+
+class AgentFollowed(Event):
+    """The scheduler knows whether an agent may be given tasks."""
+
+    agent_id: Key
+    cause: Withholding
+    withheld: bool
+    reason: str = ""
+    at: Moment
 
 
 class TicketFollowed(Event):

@@ -136,6 +136,22 @@ def test_each_attempt_begins_once() -> None:
     assert reactions.begin(claimed) == [BeginAttempt(agent_id="a", task_id="t", at=NOON)]
 
 
+def test_who_hands_a_task_over_has_it_no_more() -> None:
+    claimed = TaskClaimed(
+        **TASK,
+        agent_id="b",
+        claim_epoch=2,
+        attempt=2,
+        claimed_at=NOON,
+        lease_expires_at=NOON,
+        handed_over_from="a",
+    )
+    assert reactions.begin(claimed) == [
+        EndAttempt(agent_id="a", task_id="t", outcome="returned", at=NOON),
+        BeginAttempt(agent_id="b", task_id="t", at=NOON),
+    ]
+
+
 def test_each_attempt_ends_once() -> None:
     done = TaskCompleted(**TYPED, agent_id="a", claim_epoch=1, attempt=1, result={}, completed_at=NOON)
     failed = TaskFailed(**TYPED, agent_id="a", attempt=1, error="x", failed_at=NOON, claim_epoch=1)

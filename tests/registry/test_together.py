@@ -101,8 +101,19 @@ async def test_a_quarantined_agent_loses_its_tasks_and_no_beat_lets_it_back(runn
     assert beat["status"] == "QUARANTINED"
     nobody = await running.query("registry.best_fit")
     assert nobody["code"] == "no_agent_fits"
+
+    async def is_refused() -> bool:
+        answer = await ask(running, "scheduler.claim_task", agent_id="a")
+        return bool(answer.get("code") == "agent_is_quarantined")
+
+    await until(is_refused, PATIENCE_SECONDS)
     await ask(running, "registry.release", agent_id="a")
     assert (await running.query("registry.best_fit"))["result"]["agent_id"] == "a"
+
+    async def claims() -> bool:
+        return "tasks" in await ask(running, "scheduler.claim_task", agent_id="a")
+
+    await until(claims, PATIENCE_SECONDS)
 
 
 async def test_nobody_acts_for_the_agent_of_another(running: World) -> None:

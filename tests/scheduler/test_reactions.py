@@ -12,6 +12,7 @@ from shared.contracts.phase import (
 )
 from shared.contracts.task import (
     EnterPhase,
+    FollowAgent,
     FollowBlockers,
     FollowEdit,
     FollowMigration,
@@ -95,7 +96,8 @@ def test_what_happens_to_a_ticket_beside_its_moves_is_followed() -> None:
 def test_an_agent_that_is_quarantined_loses_the_claims_it_made_before() -> None:
     suspect = AgentQuarantined(agent_id="bob", session=1, reason="It lies.", actor="gus", at=NOON)
     assert reactions.release_quarantined(suspect) == [
-        ReleaseClaims(agent_id="bob", reason="Agent bob is quarantined: It lies.", before=NOON)
+        FollowAgent(agent_id="bob", cause="quarantine", withheld=True, reason="It lies.", at=NOON),
+        ReleaseClaims(agent_id="bob", reason="Agent bob is quarantined: It lies.", before=NOON),
     ]
 
 

@@ -1,0 +1,63 @@
+"""An agent, as far as the scheduler must know it: whether it may be given tasks."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from shared.contracts.task import AgentFollowed, FollowAgent, Withholding
+from shared.kernel.decider import Aggregate, Context, Facts, Past, Refused
+
+
+class AgentIsQuarantined(Refused):
+    """The agent gets no tasks until it is released."""
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """Whether tasks are withheld from an agent for one cause, and since when that is so."""
+
+    withheld: bool
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An agent of which the registry had something to say that concerns its claims."""
+
+    agent_id: str = ""
+    causes: dict[Withholding, Withheld] = field(default_factory=dict)
+
+    @property
+    def available(self) -> bool:
+        """Whether it is offered work at all."""
+        cause = self.causes.get("unavailable")
+        return cause is None or not cause.withheld
+
+
+def follow_agent(command: FollowAgent, past: Past, context: Context) -> Facts:
+    """Remember the newest word on each cause; an older one that comes late is let pass."""
+    known = past.of(Agent, command.agent_id).causes.get(command.cause)
+    if known is not None and known.at >= command.at:
+        return []
+    return [AgentFollowed(**command.model_dump())]
+
+
+def refuse_quarantined(agent: Agent) -> None:
+    """Refuse an agent that is in quarantine."""
+    cause = agent.causes.get("quarantine")
+    if cause is not None and cause.withheld:
+        raise AgentIsQuarantined(
+            f"Agent {agent.agent_id} is quarantined: {cause.reason} It gets no tasks until a guardian "
+            f"releases it: omoi agents release {agent.agent_id}.",
+            agent_id=agent.agent_id,
+            reason=cause.reason,
+        )
+
+
+def evolve(agent: Agent, event: AgentFollowed) -> Agent:
+    """The agent after `event`."""
+    cause = Withheld(event.withheld, event.reason, event.at)
+    return replace(agent, agent_id=event.agent_id, causes={**agent.causes, event.cause: cause})
+
+
+AGENT = Aggregate(Agent, evolve, "agent_id")
