@@ -1,6 +1,7 @@
 """Handoffs from end to end: the claim moves in the scheduler, or visibly does not."""
 
 import asyncio
+from datetime import datetime, timedelta
 
 from tests.collaboration.conftest import SHORT_LEASE, Office
 
@@ -122,3 +123,32 @@ async def test_a_handoff_is_answered_once_by_whoever_is_faster(office: Office) -
     settled = [answer for answer in answers if answer["ok"] and answer["events"]]
     assert len(settled) == 1, answers
     assert view["status"] in ("accepted", "completed", "declined", "expired")
+
+
+async def test_a_handoff_that_nobody_answers_is_ended_by_its_timer(office: Office) -> None:
+    await office.ticket()
+    epoch = await office.claimed("chair", "ann")
+    handoff_id = await office.requested("ann", "bob", "chair")
+    view = await office.query("collaboration.get_handoff", handoff_id=handoff_id)
+    waits = datetime.fromisoformat(view["expires_at"]) - datetime.fromisoformat(view["requested_at"])
+    assert waits == timedelta(seconds=300)
+    await office.world.execute("UPDATE collaboration.timers SET due_at = now() WHERE key LIKE 'handoff-%'")
+    await office.status(handoff_id, "expired")
+    accept = {"handoff_id": handoff_id}
+    assert await office.refused("bob", "collaboration.accept_handoff", **accept) == "handoff_answered"
+    assert "did not answer in time" in (await office.texts("ann"))[-1]
+    await office.done("ann", "scheduler.complete_task", task_id="chair", claim_epoch=epoch)
+
+
+async def test_both_can_wait_for_the_end_before_it_comes(office: Office) -> None:
+    await office.ticket()
+    await office.claimed("chair", "ann")
+    handoff_id = await office.requested("ann", "bob", "chair")
+    waiting = asyncio.create_task(
+        office.done("ann", "collaboration.await_handoff", handoff_id=handoff_id, wait_seconds=25)
+    )
+    now = await office.done("bob", "collaboration.await_handoff", handoff_id=handoff_id, wait_seconds=0)
+    assert now["status"] == "pending"
+    await office.done("bob", "collaboration.decline_handoff", handoff_id=handoff_id, reason="No time.")
+    ended = await waiting
+    assert (ended["status"], ended["reason"]) == ("declined", "No time.")

@@ -1,0 +1,205 @@
+from datetime import timedelta
+
+import pytest
+
+from services.collaboration.handoff import (
+    HandoffAnswered,
+    HandoffExists,
+    HandoffNotFound,
+    HandoffOpen,
+    HandoffToSelf,
+    NotConcerned,
+    NotTheAddressee,
+    NotTheHolder,
+)
+from services.collaboration.service import collaboration
+from shared.contracts import collaboration as talk
+from shared.contracts.messages import Command, Event
+from shared.kernel.decider import CancelTimer, Timer, Unavailable, Waiting
+from shared.testing.scenario import NOON, Scenario
+from tests.collaboration.given import (
+    ACCEPTED,
+    EXPIRES_AT,
+    FOLLOWED,
+    OFFERED,
+    OPENED,
+    PARTIES,
+    REQUESTED,
+    TALK,
+)
+
+ASK = talk.RequestHandoff(handoff_id="h", to="bob", task_id="chair", reason="No saw.", context={"legs": 3})
+HELD = TALK.given(FOLLOWED)
+OPEN = TALK.given(*OFFERED)
+ACCEPT, DECLINE = talk.AcceptHandoff(handoff_id="h"), talk.DeclineHandoff(handoff_id="h", reason="No time.")
+DECLINED = talk.HandoffDeclined(**PARTIES, reason="No time.", at=NOON)
+EXPIRED = talk.HandoffExpired(**PARTIES, at=NOON)
+FAILED = talk.HandoffFailed(**PARTIES, reason="Gone.", at=NOON)
+COMPLETED = talk.HandoffCompleted(**PARTIES, claim_epoch=5, lease_expires_at=EXPIRES_AT, at=NOON)
+MOVED = talk.FollowClaim(
+    task_id="chair",
+    ticket_id="T-1",
+    agent_id="bob",
+    claim_epoch=5,
+    attempt=5,
+    lease_expires_at=EXPIRES_AT,
+    handoff_id="h",
+)
+
+
+def kinds(scenario: Scenario) -> list[type[Event]]:
+    """What kinds of events come of it."""
+    return [type(event) for event in scenario.events()]
+
+
+def test_the_holder_offers_its_claim_and_the_addressee_is_told() -> None:
+    facts = HELD.when(ASK).decide()
+    assert facts[0] == REQUESTED
+    assert facts[1] == OFFERED[2]
+    assert Timer("handoff-h", EXPIRES_AT, talk.ExpireHandoff(handoff_id="h")) in facts
+    (opened,) = [fact for fact in facts if isinstance(fact, talk.ThreadOpened)]
+    assert (opened.thread_id, opened.kind, opened.participants) == ("h", "handoff", ("ann", "bob"))
+    (delivered,) = [fact for fact in facts if isinstance(fact, talk.MessageDelivered)]
+    assert (delivered.sender, delivered.recipient) == ("ann", "bob")
+
+
+def test_the_same_request_again_changes_nothing() -> None:
+    OPEN.when(ASK).then_events()
+
+
+def test_a_handoff_needs_an_id_of_its_own() -> None:
+    OPEN.when(ASK.model_copy(update={"to": "eve"})).then_refused(HandoffExists)
+    taken = ASK.model_copy(update={"handoff_id": "t"})
+    HELD.given(OPENED).when(taken).then_refused(HandoffExists)
+
+
+def test_nobody_hands_over_to_itself() -> None:
+    HELD.when(ASK.model_copy(update={"to": "ann"})).then_refused(HandoffToSelf)
+
+
+def test_one_handoff_of_a_task_at_a_time() -> None:
+    second = ASK.model_copy(update={"handoff_id": "h-2", "to": "eve"})
+    OPEN.when(second).then_refused(HandoffOpen, handoff_id="h", status="pending")
+    OPEN.given(ACCEPTED).when(second).then_refused(HandoffOpen, status="accepted")
+    for ending in (DECLINED, EXPIRED, FAILED):
+        assert kinds(OPEN.given(ending).when(second))[0] is talk.HandoffRequested
+
+
+def test_who_may_be_the_holder_a_moment_later_waits_for_the_news() -> None:
+    with pytest.raises(Waiting):
+        TALK.when(ASK).decide()
+    with pytest.raises(Waiting):
+        HELD.when(ASK.model_copy(update={"claim_epoch": 5})).decide()
+
+
+def test_a_quoted_claim_that_is_not_the_one_that_holds_is_refused_at_once() -> None:
+    HELD.when(ASK.model_copy(update={"claim_epoch": 3})).then_refused(NotTheHolder, claim_epoch=4)
+    HELD.by("eve").when(ASK.model_copy(update={"claim_epoch": 4})).then_refused(NotTheHolder, holder="ann")
+
+
+@pytest.mark.parametrize("answer", [ACCEPT, DECLINE])
+def test_only_the_addressee_answers(answer: Command) -> None:
+    for actor in ("ann", "eve", "operator"):
+        OPEN.by(actor).when(answer).then_refused(NotTheAddressee, to_agent="bob")
+    TALK.by("bob").when(answer).then_refused(HandoffNotFound)
+
+
+@pytest.mark.parametrize("answer", [ACCEPT, DECLINE])
+@pytest.mark.parametrize("ending", [ACCEPTED, COMPLETED, DECLINED, EXPIRED, FAILED])
+def test_a_handoff_is_answered_once(answer: Command, ending: Event) -> None:
+    OPEN.given(ending).by("bob").when(answer).then_refused(HandoffAnswered)
+
+
+@pytest.mark.parametrize("answer", [ACCEPT, DECLINE])
+def test_an_answer_after_the_time_is_too_late_even_before_the_timer_fires(answer: Command) -> None:
+    OPEN.by("bob").at(EXPIRES_AT).when(answer).then_refused(HandoffAnswered, status="expired")
+    in_time = EXPIRES_AT - timedelta(microseconds=1)
+    assert OPEN.by("bob").at(in_time).when(answer).events()
+
+
+def test_accepting_tells_the_scheduler_all_it_must_know() -> None:
+    facts = OPEN.by("bob").when(ACCEPT).decide()
+    assert facts[:2] == [ACCEPTED, CancelTimer("handoff-h")]
+    (ref,) = [fact for fact in facts if isinstance(fact, talk.HandoffRef)]
+    assert (ref.status, ref.claim_epoch) == ("accepted", None)
+    assert "await_handoff" in ref.next_step
+
+
+def test_a_decline_reaches_the_requester_with_its_reason() -> None:
+    facts = OPEN.by("bob").when(DECLINE).decide()
+    assert facts[:2] == [DECLINED, CancelTimer("handoff-h")]
+    (said,) = [fact for fact in facts if isinstance(fact, talk.MessageSent)]
+    assert (said.sender, said.recipients) == ("bob", ("ann",))
+    assert "No time." in said.text
+
+
+def test_a_handoff_that_nobody_answers_expires_and_both_are_told() -> None:
+    expire = talk.ExpireHandoff(handoff_id="h")
+    facts = OPEN.by("collaboration").when(expire).events()
+    assert facts[0] == EXPIRED
+    assert [fact.recipient for fact in facts if isinstance(fact, talk.MessageDelivered)] == ["ann", "bob"]
+    for ending in (ACCEPTED, COMPLETED, DECLINED, EXPIRED, FAILED):
+        OPEN.given(ending).when(expire).then()
+    TALK.when(expire).then()
+
+
+def test_a_thread_that_was_closed_meanwhile_takes_no_words_of_the_handoff() -> None:
+    opened = OPENED.model_copy(update={"thread_id": "h", "participants": ("ann", "bob")})
+    closed = talk.ThreadClosed(thread_id="h", actor="ann", at=NOON)
+    assert kinds(OPEN.given(opened, closed).by("bob").when(DECLINE)) == [talk.HandoffDeclined]
+
+
+def test_a_claim_that_has_moved_completes_the_handoff() -> None:
+    events = OPEN.given(ACCEPTED).by("collaboration").when(MOVED).events()
+    assert events[1] == COMPLETED
+    assert isinstance(events[0], talk.ClaimFollowed)
+    assert events[0].agent_id == "bob"
+
+
+def test_news_of_a_claim_counts_once_and_older_news_not_at_all() -> None:
+    same = MOVED.model_copy(update={"attempt": 4, "claim_epoch": 4, "agent_id": "ann"})
+    HELD.when(same).then()
+    HELD.when(MOVED.model_copy(update={"attempt": 3, "claim_epoch": 3})).then()
+
+
+def test_a_pending_handoff_fails_when_its_claim_ends_or_passes_to_somebody_else() -> None:
+    over = talk.EndClaim(task_id="chair", attempt=4, reason="It is over.")
+    assert kinds(OPEN.when(over))[:2] == [talk.ClaimEnded, talk.HandoffFailed]
+    taken = MOVED.model_copy(update={"agent_id": "eve", "handoff_id": None})
+    assert kinds(OPEN.when(taken))[:2] == [talk.ClaimFollowed, talk.HandoffFailed]
+
+
+def test_an_accepted_handoff_waits_for_the_scheduler_even_when_the_claim_ends() -> None:
+    over = talk.EndClaim(task_id="chair", attempt=4, reason="It is over.")
+    waiting = OPEN.given(ACCEPTED)
+    assert kinds(waiting.when(over)) == [talk.ClaimEnded]
+    fail = talk.FailHandoff(handoff_id="h", reason="Gone.")
+    assert waiting.when(fail).events()[0] == FAILED
+    OPEN.given(ACCEPTED, COMPLETED).when(fail).then()
+
+
+def test_an_end_that_overtakes_its_claim_waits_for_it() -> None:
+    with pytest.raises(Unavailable):
+        HELD.when(talk.EndClaim(task_id="chair", attempt=5, reason="x")).decide()
+    HELD.when(talk.EndClaim(task_id="chair", attempt=3, reason="x")).then()
+    assert kinds(HELD.when(talk.EndClaim(task_id="chair", reason="x"))) == [talk.ClaimEnded]
+
+
+def test_the_two_wait_for_the_end_and_nobody_else() -> None:
+    wait = talk.AwaitHandoff(handoff_id="h", wait_seconds=5)
+    for past in (OPEN, OPEN.given(ACCEPTED)):
+        with pytest.raises(Waiting):
+            past.by("bob").when(wait).decide()
+    (ref,) = OPEN.given(ACCEPTED, COMPLETED).by("ann").when(wait).decide()
+    assert isinstance(ref, talk.HandoffRef)
+    assert (ref.status, ref.claim_epoch) == ("completed", 5)
+    (still,) = OPEN.by("ann").when(wait.model_copy(update={"wait_seconds": 0})).decide()
+    assert isinstance(still, talk.HandoffRef)
+    assert still.status == "pending"
+    OPEN.by("eve").when(wait).then_refused(NotConcerned)
+
+
+def test_only_services_and_operators_send_the_news() -> None:
+    news = (talk.ExpireHandoff, talk.FollowClaim, talk.EndClaim, talk.FailHandoff)
+    assert {command.authority.name for command in news} == {"SYSTEM"}
+    assert set(news) == {command for command in collaboration.obeys if command.authority.name == "SYSTEM"}
