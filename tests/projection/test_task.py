@@ -181,3 +181,13 @@ async def test_a_task_that_was_never_created_is_not_found(
 ) -> None:
     with pytest.raises(TaskNotFound):
         await records.ask(query)
+
+
+def test_an_attempt_that_was_handed_over_ends_without_a_failure() -> None:
+    handed = claimed(agent_id="A2", attempt=2, seconds=30).model_copy(update={"handed_over_from": "A1"})
+    task = after(READY, claimed(), STARTED, handed)
+    assert (task.status, task.agent_id, task.claim_epoch) == ("claimed", "A2", 2)
+    assert [(a.agent_id, a.outcome, a.ended_at) for a in task.attempts] == [
+        ("A1", "handed_over", at(30)),
+        ("A2", None, None),
+    ]

@@ -75,3 +75,14 @@ def test_only_services_and_operators_move_claims_and_only_of_tasks_there_are() -
     assert HandOverClaim.authority is Authority.SYSTEM
     with pytest.raises(TaskNotFound):
         Workshop().do(hand_over(1))
+
+
+def test_the_locks_of_the_claim_go_with_the_task() -> None:
+    shop = Workshop()
+    shop.create("a", resources=("saw",))
+    shop.create("b", resources=("saw",))
+    epoch = shop.take("a")
+    shop.do(hand_over(epoch))
+    assert shop.claim("joe") == ()
+    shop.do(CompleteTask(task_id="a", claim_epoch=epoch + 1))
+    assert [task.task_id for task in shop.claim("joe")] == ["b"]
