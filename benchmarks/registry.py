@@ -25,11 +25,11 @@ AGENTS = 100_000
 BATCH = 2_000
 SEARCH_P99_MS = 10
 """DOMAIN.md, section 2."""
-SEARCH_SECONDS = 4.0
-WARM_SECONDS = 1.0
+SEARCH_SECONDS = 2.5
+WARM_SECONDS = 0.5
 SKILLS = tuple(f"skill-{n}" for n in range(50))
 TYPES = ("implement_feature", "write_tests", "design_architecture")
-BEATING, BEAT_SECONDS = 5_000, 10.0
+BEATING, BEAT_SECONDS = 5_000, 6.0
 INTERVALS = {"idle": 30, "running": 15}
 
 SEARCHES: Mapping[str, Mapping[str, Any]] = {
