@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import reduce
 
-from services.gates.artifact import Evidence
+from services.gates.artifact import Evidence, shown
 from services.gates.gate import Gate, GateEvent, evolve
 from services.gates.output import outputs_of, reasons_against
 from services.gates.request import Approval, Review, expiry_key, kind_of
@@ -29,6 +29,9 @@ from shared.kernel.decider import CancelTimer, Context, Fact, Past, Timer
 
 MAX_REASONS = 50
 """More than anybody reads; they travel with every task that is made to remove them."""
+
+MAX_WORDS = 2000
+"""Characters of what one reviewer or person says, inside a reason."""
 
 MAX_SNAPSHOT = 100
 """Artifacts that a request spells out, so that its event can be announced."""
@@ -67,7 +70,7 @@ def _words_against(gate: Gate, phase: Phase) -> tuple[str, ...]:
     """What a reviewer or a person has against this very evidence."""
     review, approval = gate.review, gate.approval
     if approval and approval.evidence == gate.evidence and approval.status == "rejected":
-        return (approval.reason,) if _asks_people(gate, phase) else ()
+        return (shown(approval.reason, MAX_WORDS),) if _asks_people(gate, phase) else ()
     if not (review and review.evidence == gate.evidence and review.status == "failed"):
         return ()
     rules = phase.gate and phase.gate.review
@@ -76,10 +79,8 @@ def _words_against(gate: Gate, phase: Phase) -> tuple[str, ...]:
 
 def failed_review(review: Review, rules: workflow.Review) -> str:
     """The verdict of a review as a reason."""
-    return (
-        f"The review by {review.reviewed_by} (round {review.round} of {rules.max_rounds}) did not pass: "
-        + (review.feedback)
-    )
+    by = f"The review by {review.reviewed_by} (round {review.round} of {rules.max_rounds})"
+    return f"{by} did not pass: {shown(review.feedback, MAX_WORDS)}"
 
 
 def awaited(gate: Gate, phase: Phase) -> RequestKind | None:

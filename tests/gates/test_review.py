@@ -205,3 +205,10 @@ def test_a_review_that_passed_says_nothing_of_new_evidence() -> None:
     story = told(more_work("b", "Something else.", 2), story=reviewed(asked(), True))
     assert names(story.past)[-2:] == ["reopened", "review_requested"]
     assert verdict(story).status == "pending"
+
+
+def test_what_a_reviewer_says_at_length_is_one_line_of_reason() -> None:
+    story = reviewed(asked(), False, "Look.\n" * 1000)
+    (reason,) = last(story, GateFailed).blocking_reasons
+    assert "\n" not in reason
+    assert len(reason) < 2100
