@@ -191,7 +191,11 @@ async def _working(plan: Plan, settings: Settings, nats_url: str, ticket_id: str
                 drain_seconds=0,
                 check=plan.check,
             ),
-            CommandLine(plan.command, plan.passed, {"OMOI_NATS_URL": nats_url}),
+            CommandLine(
+                plan.command,
+                plan.passed,
+                {"OMOI_NATS_URL": nats_url, "OMOI_HOME": str(settings.home.resolve())},
+            ),
         )
         task = asyncio.create_task(worker.work(stop))
         try:
