@@ -14,8 +14,10 @@ import structlog
 import uvloop
 
 from benchmarks.asked import asked
+from benchmarks.claims import claims
 from benchmarks.figures import Figure
 from benchmarks.latency import latency
+from benchmarks.locks import locks
 from benchmarks.machine import load_average, sync_ms
 from benchmarks.read_model import read_model
 from benchmarks.registry import registry
@@ -29,7 +31,9 @@ ALONE: dict[str, Benchmark] = {"up": whole}
 """What brings its own servers."""
 STAGED: dict[str, Benchmark] = {
     "asked": asked,
+    "claims": claims,
     "latency": latency,
+    "locks": locks,
     "read_model": read_model,
     "relay": relay,
     "registry": registry,
