@@ -1,5 +1,6 @@
 """The client of OmoiOS."""
 
 from shared.client.client import Answer, Client, ClientError, RefusedByService, TooLarge, Unreachable
+from shared.client.locks import acquire
 
-__all__ = ["Answer", "Client", "ClientError", "RefusedByService", "TooLarge", "Unreachable"]
+__all__ = ["Answer", "Client", "ClientError", "RefusedByService", "TooLarge", "Unreachable", "acquire"]

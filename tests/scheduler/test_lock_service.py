@@ -7,6 +7,9 @@ import pytest
 
 from services.scheduler.service import scheduler
 from services.scheduler.tables import metadata
+from shared.client import Client
+from shared.client import acquire as acquire_with_retries
+from shared.contracts.lock import AcquireLock
 from shared.testing.world import World, until
 from tests.scheduler.conftest import Shop
 
@@ -100,3 +103,16 @@ async def test_locks_are_listed_by_who_holds_or_awaits_them(shop: Shop) -> None:
     assert await listed(agent_id="eve") == ["docs/a.md", "src/aXb.py"]
     assert await listed(task_id="t1") == ["src/a_b.py"]
     assert await listed(after="docs/a.md", limit=1) == ["src/aXb.py"]
+
+
+async def test_a_client_tries_again_until_the_lock_is_free_or_its_retries_are_over(shop: Shop) -> None:
+    wanted = AcquireLock(resource_key="src/app.py", task_id="t2", agent_id="eve")
+    await acquire(shop.world, "t1")
+    async with await Client.connect(shop.world.nats_url, "operator") as client:
+        lost = await acquire_with_retries(client, wanted, max_retries=2, base_backoff_seconds=0.01)
+        assert (lost.ok, lost.code) == (False, "lock_held")
+        assert len(await shop.world.events(4, 30, "evt.lock.wait_time.>")) == 4
+        trying = asyncio.create_task(acquire_with_retries(client, wanted, max_retries=8))
+        await shop.world.events(5, 30, "evt.lock.wait_time.>")
+        await shop.do("release_lock", resource_key="src/app.py", task_id="t1")
+        assert (await trying).accepted().result["granted"]
