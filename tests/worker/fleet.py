@@ -72,16 +72,19 @@ class Fleet:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while True:
-                    try:
-                        found = await ask()
-                    except RefusedByService as refused:
-                        found = refused
-                    else:
-                        if fits(found):
-                            return found
+                    found = await _answer(ask)
+                    if not isinstance(found, RefusedByService) and fits(found):
+                        return found
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise AssertionError(f"still {found}") from None
+
+
+async def _answer(ask: Callable[[], Awaitable[T]]) -> T | RefusedByService:
+    try:
+        return await ask()
+    except RefusedByService as refused:
+        return refused
 
 
 @asynccontextmanager

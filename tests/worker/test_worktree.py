@@ -179,7 +179,10 @@ def kill_a_worker_at_work(project: Project) -> list[str]:
     command = [sys.executable, "-c", CRASHING_WORKER, str(project.root), str(project.work_root)]
     noted = project.work_root / "crashed-1" / "pids"
     with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as worker:
-        while not noted.exists() or len(noted.read_text().split()) < 2:
+        while not noted.exists() or len(pids := noted.read_text().split()) < 2:
+            time.sleep(0.02)
+        deadline = time.monotonic() + 10  # a process that is just being started shows no environment
+        while not all(runs(pid) for pid in pids) and time.monotonic() < deadline:
             time.sleep(0.02)
         worker.kill()
     return noted.read_text().split()
