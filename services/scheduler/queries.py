@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -40,6 +41,9 @@ from shared.kernel.reading import Reading, Recorded
 
 Rows = Sequence[Mapping[str, Any]]
 
+SHAPES = 128
+"""Statements kept for claims that ask for the same; making one takes longer than running it."""
+
 _OUTLINE = [columns[name] for name in ("task_id", "ticket_id", "phase_id", "visit", "task_type", "title")]
 _STANDING = [columns[name] for name in ("status", "ended", "held", "priority", "agent_id", "depends_on")]
 
@@ -66,6 +70,7 @@ def _ids(rows: Rows) -> tuple[str, ...]:
     return tuple(row["task_id"] for row in rows)
 
 
+@lru_cache(maxsize=SHAPES)
 def first_in_rank(lookup: ReadyCandidates) -> Select[Any]:
     """One index probe for each lane there is, and few entries of those that fit and can win; never a scan.
 

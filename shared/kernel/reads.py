@@ -1,6 +1,7 @@
 """Reading what is committed, over the store's connections."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Executable
@@ -10,6 +11,8 @@ from shared.kernel.reading import Reading, Recorded
 from shared.kernel.store import Store
 
 S = TypeVar("S")
+RENDERED = 256
+"""Statements kept with their SQL; they are told apart by identity."""
 DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 
@@ -44,12 +47,16 @@ class StoreReading(Reading):
         return [dict(row) for row in rows]
 
 
-def rendered(statement: Executable) -> tuple[str, list[Any]]:
-    """A Core statement as SQL with $n parameters, and their values in order."""
+@lru_cache(maxsize=RENDERED)
+def rendered(statement: Executable) -> tuple[str, tuple[Any, ...]]:
+    """A Core statement as SQL with $n parameters, and their values in order.
+
+    Rendering a large one takes longer than running it: who asks the same again and again keeps the statement.
+    """
     compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
     processors = compiled._bind_processors
     values = []
     for name in compiled.positiontup or ():
         value = compiled.params[name]
         values.append(processors[name](value) if name in processors else value)
-    return str(compiled), values
+    return str(compiled), tuple(values)
