@@ -12,6 +12,7 @@ from services.context.queries import unwritten_visits
 from services.context.visit import Visit
 from shared.contracts.context import NoteSummary
 from shared.contracts.messages import Command
+from shared.kernel.asking import Asking
 from shared.kernel.declaration import Activity, NotNow
 from shared.kernel.reading import Reading
 from shared.kernel.settings import Settings
@@ -61,7 +62,7 @@ def writing(settings: Callable[[], Settings] = Settings) -> Activity:
             return []
         return [Unwritten(*found) for found in await unwritten_visits(reading, limit)]
 
-    async def perform(item: Unwritten, reading: Reading) -> Sequence[Command]:
+    async def perform(item: Unwritten, reading: Reading, _: Asking) -> Sequence[Command]:
         visit = await reading.state(Visit, item.context_id)
         if visit is None or visit.revision != item.revision:
             return []

@@ -1,17 +1,19 @@
 """Activities: work that no rule may do, such as asking a model, done for whatever is pending."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
 import asyncpg
 import structlog
+from nats.aio.client import Client
 
 from shared.contracts.messages import Command
-from shared.kernel.declaration import Activity, NotNow, Pending
+from shared.kernel.declaration import Activity, NotNow, Pending, Service
 from shared.kernel.ending import end_all
 from shared.kernel.leases import Leases
 from shared.kernel.metrics import Metrics
+from shared.kernel.questions import Questions
 from shared.kernel.reading import Reading
 
 log = structlog.get_logger()
@@ -39,10 +41,11 @@ class Activities:
     """
 
     def __init__(
-        self, service: str, activities: Sequence[Activity], reading: Reading, leases: Leases, metrics: Metrics
+        self, service: Service, reading: Reading, client: Client, leases: Leases, metrics: Metrics
     ) -> None:
-        self._service = service
-        self._activities = activities
+        self._service = service.name
+        self._activities = service.activities
+        self._questions = {one.name: Questions(client, one.asks) for one in service.activities}
         self._reading = reading
         self._leases = leases
         self._metrics = metrics
@@ -110,7 +113,7 @@ class Activities:
         place = (activity.name, item.key)
         try:
             async with asyncio.timeout(activity.timeout_seconds):
-                commands = await activity.perform(item, self._reading)
+                commands = await activity.perform(item, self._reading, self._questions[activity.name])
             for command in commands:
                 await give(command)
         except NotNow as later:

@@ -13,7 +13,13 @@ REF = "#/components/schemas/{model}"
 
 def document(service: Service) -> dict[str, Any]:
     """Every subject the service listens to or speaks on, with the JSON Schema of its body."""
-    contracts: list[type[BaseModel]] = [*service.obeys, *service.answers, *service.hears, *service.announces]
+    contracts: list[type[BaseModel]] = [
+        *service.obeys,
+        *service.answers,
+        *service.asks,
+        *service.hears,
+        *service.announces,
+    ]
     _, schemas = models_json_schema([(contract, "validation") for contract in contracts], ref_template=REF)
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
@@ -51,6 +57,8 @@ def document(service: Service) -> dict[str, Any]:
         )
     for query in service.answers:
         add(f"qry-{query.wire_name()}", wire.query_subject(service.name, query.wire_name()), query, "receive")
+    for query in service.asks:
+        add(f"qry-{query.wire_name()}", wire.query_subject(query.owner(), query.wire_name()), query, "send")
     for event in service.hears:
         add(f"evt-{event.wire_name()}", wire.event_subject(event.wire_name(), "{key}"), event, "receive")
     for event in service.announces:

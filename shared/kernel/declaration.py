@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from sqlalchemy import Table
 
 from shared.contracts.messages import Command, Event, Query, Result, noun_of, owner_of
+from shared.kernel.asking import Asking
 from shared.kernel.decider import Aggregate, Lookup, Rule
 from shared.kernel.reading import Reading
 
@@ -74,17 +75,19 @@ class NotNow(Exception):
 
 @dataclass(frozen=True)
 class Activity:
-    """Work outside the rules: asking a model, reading a file. What comes of it is a command.
+    """Work outside the rules: asking a model or another service. What comes of it is a command.
 
     `pending(reading, limit)` reads from the service's own tables what is to be done, oldest first.
-    `perform(item, reading)` does it and answers the commands that say what came of it; these must settle the
-    item, so that it is pending no more, and be harmless when given twice. It raises `NotNow` to be tried
-    again at a certain time; any other exception lets it be tried again after 1, 2, 4 ... 60 s.
+    `perform(item, reading, asking)` does it and answers the commands that say what came of it; these must
+    settle the item, so that it is pending no more, and be harmless when given twice. It raises `NotNow` to be
+    tried again at a certain time; any other exception lets it be tried again after 1, 2, 4 ... 60 s.
+    `asks` names the queries that it asks other services, and no others may it ask.
     """
 
     name: str
     pending: Callable[[Reading, int], Awaitable[Sequence[Any]]]
-    perform: Callable[[Any, Reading], Awaitable[Sequence[Command]]]
+    perform: Callable[[Any, Reading, Asking], Awaitable[Sequence[Command]]]
+    asks: Sequence[type[Query]] = ()
     at_once: int = 4
     timeout_seconds: float = 300.0
 
@@ -114,6 +117,12 @@ class Service:
     def nouns(self) -> tuple[str, ...]:
         """The nouns it may announce events of, beside the shared ones."""
         return tuple(sorted({noun_of(event) for event in self.announces} - {"command", "broker"}))
+
+    @cached_property
+    def asks(self) -> tuple[type[Query], ...]:
+        """The queries that it asks other services: their subjects are all that it may ask."""
+        asked = {query for activity in self.activities for query in activity.asks}
+        return tuple(sorted(asked, key=lambda query: (query.owner(), query.wire_name())))
 
     @cached_property
     def sources(self) -> tuple[str, ...]:

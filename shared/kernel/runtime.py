@@ -156,9 +156,7 @@ class Runtime:
         effects = self._effects()
         working = [ACTIVITIES] if service.activities else []
         self._leases = Leases(self._pool, [RELAY, *working, *(effect.name for effect in effects)])
-        self._activities = Activities(
-            service.name, service.activities, self._reading, self._leases, self._metrics
-        )
+        self._activities = Activities(service, self._reading, self._client, self._leases, self._metrics)
         self._batcher = Batcher(self._store, self._find, self._metrics, self._committed)
         self._relay = Relay(
             self._store,

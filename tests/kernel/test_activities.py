@@ -1,15 +1,18 @@
 """Activities: what is pending is done, again after a failure or a crash, by one replica, without a queue."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from sqlalchemy import Boolean, Column, MetaData, Table, Text, select
 
-from shared.contracts.messages import Command, Event, Key
+from shared.contracts.messages import Command, Event, Key, Query
 from shared.kernel import activities
-from shared.kernel.decider import Aggregate, Context, Facts, Past
+from shared.kernel.asking import Asking, QueryRefused
+from shared.kernel.asyncapi import document
+from shared.kernel.decider import Aggregate, Context, Facts, Past, Refused
 from shared.kernel.declaration import Activity, Index, NotNow, Service
 from shared.kernel.reading import Reading
 from shared.testing.world import World, until
@@ -30,6 +33,25 @@ class NoteDelivery(Command):
     """A letter has been delivered."""
 
     letter_id: Key
+
+
+class WhereLives(Query):
+    """Whom a letter is for, which the town hall knows."""
+
+    letter_id: Key
+
+    @classmethod
+    def owner(cls) -> str:
+        """Another service than the one that asks."""
+        return "test_townhall"
+
+
+class WhoIsRich(WhereLives):
+    """What the town hall would tell anybody, but the postman need not know."""
+
+
+class NobodyLivesThere(Refused):
+    """No such person."""
 
 
 class LetterPosted(Event):
@@ -66,9 +88,13 @@ class Round:
     calls: list[str] = field(default_factory=list)
     trouble: dict[str, list[Exception]] = field(default_factory=dict)
     slow: asyncio.Event = field(default_factory=asyncio.Event)
+    question: Callable[[str], Query] = lambda key: WhereLives(letter_id=key)
+    heard: list[dict[str, Any]] = field(default_factory=list)
 
-    async def perform(self, letter: Undelivered, _: Reading) -> Sequence[Command]:
+    async def perform(self, letter: Undelivered, _: Reading, asking: Asking) -> Sequence[Command]:
         self.calls.append(letter.key)
+        if letter.key.startswith("to-"):
+            self.heard.append(await asking.query(self.question(letter.key)))
         if letter.key.startswith("slow"):
             await self.slow.wait()
         if trouble := self.trouble.get(letter.key):
@@ -104,8 +130,17 @@ def courier(postman: Round) -> Service:
                 letters, Letter, lambda letter: {"letter_id": letter.letter_id, "delivered": letter.delivered}
             )
         ],
-        activities=[Activity("deliver", pending, postman.perform, at_once=2)],
+        activities=[Activity("deliver", pending, postman.perform, asks=[WhereLives], at_once=2)],
     )
+
+
+async def where_lives(query: WhereLives, _: Reading) -> Mapping[str, Any]:
+    if query.letter_id == "to-nobody":
+        raise NobodyLivesThere("Nobody lives there.", street="High Street")
+    return {"street": query.letter_id}
+
+
+TOWNHALL = Service("test_townhall", answers={WhereLives: where_lives, WhoIsRich: where_lives})
 
 
 @pytest.fixture
@@ -179,7 +214,7 @@ async def test_one_of_two_replicas_performs(town: World) -> None:
 async def test_an_item_that_nothing_settles_is_not_performed_without_a_pause(
     town: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def forgets(self: Round, letter: Undelivered, _: Reading) -> Sequence[Command]:
+    async def forgets(self: Round, letter: Undelivered, *_: object) -> Sequence[Command]:
         self.calls.append(letter.key)
         return []
 
@@ -196,3 +231,58 @@ async def test_an_item_that_nothing_settles_is_not_performed_without_a_pause(
 
 async def called_twice(postman: Round) -> bool:
     return postman.calls.count("a") >= 2
+
+
+async def test_an_activity_asks_another_service_and_again_when_that_is_away(a_world: World) -> None:
+    postman = Round()
+    await a_world.install(courier(postman), tables=[metadata])
+    await a_world.install(TOWNHALL)
+    async with a_world.running(courier(postman)):
+        await posted(a_world, "to-ann")
+        await until(lambda: called(postman), 30)
+        assert not await delivered(a_world)
+        async with a_world.running(TOWNHALL):
+            await until(lambda: all_there(a_world, 1), 30)
+    assert postman.heard == [{"street": "to-ann"}]
+
+
+async def test_what_the_other_service_refuses_is_told_with_its_code(a_world: World) -> None:
+    refusals: list[QueryRefused] = []
+    postman = Round()
+
+    async def perform(letter: Undelivered, _: Reading, asking: Asking) -> Sequence[Command]:
+        try:
+            await asking.query(WhereLives(letter_id=letter.key))
+        except QueryRefused as refused:
+            refusals.append(refused)
+        return [NoteDelivery(letter_id=letter.key)]
+
+    service = courier(postman)
+    service = replace(service, activities=[replace(service.activities[0], perform=perform)])
+    await a_world.install(service, tables=[metadata])
+    await a_world.install(TOWNHALL)
+    async with a_world.running(service, TOWNHALL):
+        await posted(a_world, "to-nobody")
+        await until(lambda: all_there(a_world, 1), 30)
+    told = [(one.code, one.message, one.details) for one in refusals]
+    assert told == [("nobody_lives_there", "Nobody lives there.", {"street": "High Street"})]
+
+
+async def test_an_activity_asks_nothing_that_it_has_not_declared(a_world: World) -> None:
+    postman = Round(question=lambda key: WhoIsRich(letter_id=key))
+    await a_world.install(courier(postman), tables=[metadata])
+    await a_world.install(TOWNHALL)
+    async with a_world.running(courier(postman), TOWNHALL):
+        await posted(a_world, "to-ann", "b")
+        await until(lambda: all_there(a_world, 1), 30)
+        assert await delivered(a_world) == {"b"}
+        assert "to-ann" in postman.calls
+    assert postman.heard == []
+
+
+def test_what_a_service_asks_others_is_in_its_declaration() -> None:
+    asking = courier(Round())
+    assert asking.asks == (WhereLives,)
+    page = document(asking)
+    assert page["operations"]["send-qry-where_lives"]["action"] == "send"
+    assert page["channels"]["qry-where_lives"]["address"] == "qry.test_townhall.where_lives"

@@ -16,6 +16,7 @@ from services.gates.workflow import WorkflowVersion
 from shared.contracts.gate import DelayReview, GateArtifactSubmitted, SubmitReview
 from shared.contracts.messages import Command
 from shared.contracts.workflow import Phase
+from shared.kernel.asking import Asking
 from shared.kernel.declaration import Activity, NotNow
 from shared.kernel.reading import Reading
 from shared.kernel.settings import Settings
@@ -60,7 +61,7 @@ async def waiting(reading: Reading, limit: int) -> Sequence[Waiting]:
     return [Waiting(row["request_id"], row["gate_id"]) for row in await due_reviews(reading, limit)]
 
 
-async def review(item: Waiting, reading: Reading) -> Sequence[Command]:
+async def review(item: Waiting, reading: Reading, _: Asking) -> Sequence[Command]:
     """Ask the model. What goes wrong is recorded with the gate, which stays pending."""
     gate = await reading.state(Gate, item.gate_id)
     asked = gate and gate.review
