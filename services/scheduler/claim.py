@@ -14,6 +14,8 @@ from services.scheduler.dispatch import Reason, reasons
 from services.scheduler.lock import Lock
 from services.scheduler.locking import hold_with_claim, release_all
 from services.scheduler.rank import make_ready
+from services.scheduler.share import Share
+from services.scheduler.sharing import return_shares, take_shares
 from services.scheduler.task import Task, normalised
 from services.scheduler.ticket import Ticket
 from services.scheduler.workflow import workflow_of
@@ -98,7 +100,8 @@ def _offered(decision: Decision, command: ClaimTask) -> Iterator[Task]:
 
 def _reasons(decision: Decision, task: Task) -> list[Reason]:
     locks = [decision.of(Lock, resource_key) for resource_key in task.resources]
-    return reasons(task, decision.of(Ticket, task.ticket_id), locks)
+    shares = [decision.of(Share, share_id) for share_id, _ in task.shares]
+    return reasons(task, decision.of(Ticket, task.ticket_id), locks, shares)
 
 
 def _each_once(ids: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -157,6 +160,7 @@ def _hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
         timer.lease(task.task_id, epoch, expires_at),
     )
     locks = hold_with_claim(decision, task, agent_id)
+    take_shares(decision, task)
     return ClaimedTask(
         task_id=task.task_id,
         ticket_id=task.ticket_id,
@@ -241,6 +245,7 @@ def _end_claim(decision: Decision, task: Task, reason: str) -> None:
         *timer.of_attempt(task),
     )
     release_all(decision, task.task_id, reason)
+    return_shares(decision, task.task_id)
     if task.exhausted:
         close(decision, failed(decision, task, f"Attempt {task.attempt} was the last one: {reason}"))
     else:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 from services.scheduler.agent import AGENT
 from services.scheduler.lock import LOCK
 from services.scheduler.lock_holder import LOCK_HOLDER
+from services.scheduler.share import SHARE
 from services.scheduler.task import TASK, Task, TaskNotFound
 from services.scheduler.ticket import TICKET, Ticket, TicketNotFound
 from services.scheduler.workflow import WORKFLOW
@@ -13,7 +14,7 @@ from shared.contracts.messages import Event
 from shared.contracts.task import TaskRef
 from shared.kernel.decider import Aggregate, Context, Fact, Lookup, Past
 
-AGGREGATES: tuple[Aggregate[Any], ...] = (TASK, TICKET, WORKFLOW, LOCK, LOCK_HOLDER, AGENT)
+AGGREGATES: tuple[Aggregate[Any], ...] = (TASK, TICKET, WORKFLOW, LOCK, LOCK_HOLDER, SHARE, AGENT)
 _BY_EVENT = {event: aggregate for aggregate in AGGREGATES for event in aggregate.events}
 
 S = TypeVar("S")

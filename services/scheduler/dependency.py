@@ -7,6 +7,7 @@ from services.scheduler import timer
 from services.scheduler.decision import Decision
 from services.scheduler.locking import release_all
 from services.scheduler.rank import make_ready, rerank
+from services.scheduler.sharing import return_shares
 from services.scheduler.task import Task
 from shared.contracts.task import (
     AddDependency,
@@ -123,6 +124,7 @@ def _end(decision: Decision, ending: Ending) -> None:
     timers = timer.of_task(decision.of(Task, ending.task_id))
     decision.record(ending, *timers)
     release_all(decision, ending.task_id, "The task has ended.")
+    return_shares(decision, ending.task_id)
 
 
 def _ends_too(decision: Decision, task_id: str, dependency: Task) -> bool:

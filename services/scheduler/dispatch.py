@@ -6,6 +6,7 @@ from typing import Literal, TypedDict
 
 from services.scheduler.lock import Hold as LockHold
 from services.scheduler.lock import Lock, Waiter
+from services.scheduler.share import Share
 from services.scheduler.task import Task
 from services.scheduler.ticket import Ticket
 from shared.contracts.messages import moment_text
@@ -122,6 +123,17 @@ class LockInTheWay(TypedDict):
     held_by: list[LockedBy]
 
 
+class ShareExhausted(TypedDict):
+    """As many tasks of its ticket, or of its workflow, are in work as the workflow allows."""
+
+    code: Literal["share_exhausted"]
+    message: str
+    share: Literal["ticket", "workflow"]
+    name: str
+    limit: int
+    task_ids: list[str]
+
+
 Reason = (
     Ended
     | Claimed
@@ -132,15 +144,19 @@ Reason = (
     | BeingReleased
     | LeftBehind
     | LockInTheWay
+    | ShareExhausted
 )
 
 
-def reasons(task: Task, ticket: Ticket, locks: Iterable[Lock] = ()) -> list[Reason]:
+def reasons(
+    task: Task, ticket: Ticket, locks: Iterable[Lock] = (), shares: Iterable[Share] = ()
+) -> list[Reason]:
     """Everything that keeps a task from being handed out; nothing does exactly when a claim may take it."""
     if task.ended:
         why = f": {task.reason}" if task.reason else "."
         return [Ended(code="ended", message=f"It is {task.status}{why}", status=task.status)]
-    return [*_of_ticket(task, ticket), *_of_task(task), *_of_locks(task, locks)]
+    found = [*_of_ticket(task, ticket), *_of_task(task), *_of_locks(task, locks)]
+    return [*found, *_of_shares(task, shares)]
 
 
 def left_behind(task: Task, ticket: Ticket) -> bool:
@@ -228,6 +244,26 @@ def _locked(lock: Lock, others: Sequence[LockHold | Waiter]) -> LockInTheWay:
 
 def _does(one: LockHold | Waiter) -> str:
     return "waits for" if isinstance(one, Waiter) else "holds"
+
+
+def _of_shares(task: Task, shares: Iterable[Share]) -> list[Reason]:
+    limits = dict(task.shares)
+    taken = ((share, limits[share.share_id]) for share in shares if share.tasks)
+    return [_exhausted(share, most) for share, most in taken if share.exhausted_for(task.task_id, most)]
+
+
+def _exhausted(share: Share, limit: int) -> ShareExhausted:
+    kind, _, name = share.share_id.partition("/")
+    running = list(share.tasks)
+    said = f"{len(running)} tasks of {kind} {name} are in work, and its workflow allows {limit} at a time."
+    return ShareExhausted(
+        code="share_exhausted",
+        message=said,
+        share="ticket" if kind == "ticket" else "workflow",
+        name=name,
+        limit=limit,
+        task_ids=running,
+    )
 
 
 def _of_task(task: Task) -> list[Reason]:

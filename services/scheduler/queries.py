@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     any_,
+    case,
     cast,
     exists,
     func,
@@ -31,7 +32,8 @@ from services.scheduler.dag import Dag, dag
 from services.scheduler.dispatch import reasons
 from services.scheduler.lock import Lock
 from services.scheduler.settle import OpenTasksOf
-from services.scheduler.tables import columns, lock_index, task_index, task_room
+from services.scheduler.share import Share
+from services.scheduler.tables import columns, lock_index, share_index, task_index, task_room
 from services.scheduler.task import Task, TaskNotFound
 from services.scheduler.ticket import Ticket, TicketNotFound
 from services.scheduler.way_out import WAY_OUT
@@ -91,17 +93,55 @@ def first_in_rank(lookup: ReadyCandidates) -> Select[Any]:
 
 
 def _of_rooms(lookup: ReadyCandidates) -> Select[Any]:
-    """Of the tasks that need the same locks only the first, and none while one of the locks is taken."""
-    lanes, room = _lanes(task_room, "room_lanes"), task_room.c
-    of_lane = (
-        select(room.task_id, room.rank)
-        .where(room.lane == lanes.c.lane, ~_locked(room.resources))
+    """Of the tasks that need the same locks only the first, and none while one of the locks is taken.
+
+    Of those that count against a limit as many as may still be claimed: none where it is reached, so that
+    nobody looks at each of them. The first n tasks of a hall are in the first n of its rooms.
+    """
+    halls, room = _halls(lookup), task_room.c
+    in_ticket = _free("ticket/", room.ticket_id, room.ticket_limit)
+    one = case((func.cardinality(room.resources) > _written(0), _written(1)))
+    of_hall = (
+        select(room.room, func.least(halls.c.most, in_ticket, one).label("free"))
+        .where(room.hall == halls.c.hall, ~_locked(room.resources))
+        .where(func.coalesce(in_ticket, _written(1)) > _written(0))
         .order_by(room.rank, room.task_id)
-        .limit(_written(lookup.limit))
-        .lateral("of_room_lane")
+        .limit(halls.c.most)
+        .correlate(halls)
+        .lateral("of_hall")
     )
-    found = select(of_lane.c.task_id, of_lane.c.rank).select_from(lanes.join(of_lane, true()))
-    return found.where(*_served(lanes.c.lane, lookup))
+    of_room = (
+        select(columns.task_id, columns.rank)
+        .where(columns.room == of_hall.c.room)
+        .order_by(columns.rank, columns.task_id)
+        .limit(of_hall.c.free)
+        .lateral("of_room")
+    )
+    first = (
+        select(of_room.c.task_id, of_room.c.rank)
+        .select_from(of_hall.join(of_room, true()))
+        .order_by(of_room.c.rank, of_room.c.task_id)
+        .limit(halls.c.most)
+        .correlate(halls)
+        .lateral("first_of_hall")
+    )
+    return select(first.c.task_id, first.c.rank).select_from(halls.join(first, true()))
+
+
+def _halls(lookup: ReadyCandidates) -> CTE:
+    """The halls that the agent can serve, each with how many of its tasks may win."""
+    more = (task_room.c.lane, task_room.c.workflow, task_room.c.workflow_limit)
+    steps = _steps(task_room, task_room.c.hall, "rooms", more=more)
+    free = _free("workflow/", steps.c.workflow, steps.c.workflow_limit)
+    halls = select(steps.c.hall, func.least(_written(lookup.limit), free).label("most"))
+    open_ = func.coalesce(free, _written(1)) > _written(0)
+    return halls.where(open_, *_served(steps.c.lane, lookup)).cte("halls")
+
+
+def _free(kind: str, name: ColumnElement[Any], limit: ColumnElement[Any]) -> ColumnElement[Any]:
+    """How many more may be claimed of what a limit holds for; null where there is no limit."""
+    running = select(share_index.c.running).where(share_index.c.share_id == literal(kind, Text) + name)
+    return limit - func.coalesce(running.scalar_subquery(), _written(0))
 
 
 def _locked(resources: Any) -> ColumnElement[bool]:
@@ -112,11 +152,22 @@ def _locked(resources: Any) -> ColumnElement[bool]:
 def _of_tickets(lookup: ReadyCandidates, tickets: Sequence[str]) -> Select[Any]:
     """A ticket has few open tasks, so the index of tickets serves them, each looked at."""
     ready = (columns.ticket_id.in_(tickets), columns.ended.is_(False), columns.lane.is_not(None))
-    room = func.coalesce(columns.room, columns.task_id)
-    free = select(columns.task_id, columns.rank).where(*ready, *_served(columns.lane, lookup))
+    alone = func.cardinality(columns.resources) > _written(0)
+    room = case((alone, columns.room), else_=columns.task_id)
+    limited = (columns.workflow, columns.workflow_limit, columns.ticket_id, columns.ticket_limit)
+    free = select(columns.task_id, columns.rank, *limited).where(*ready, *_served(columns.lane, lookup))
     free = free.where(~_locked(columns.resources))
     first = free.ext(distinct_on(room)).order_by(room, columns.rank, columns.task_id).subquery("first")
-    return select(first.c.task_id).order_by(first.c.rank, first.c.task_id).limit(_written(lookup.limit))
+    limits = [first.c[column.name] for column in limited]
+    in_rank = [first.c.rank, first.c.task_id]
+    place = func.row_number().over(partition_by=limits, order_by=in_rank).label("place")
+    placed = select(*first.c, place).subquery("placed")
+    most = func.least(
+        _free("workflow/", placed.c.workflow, placed.c.workflow_limit),
+        _free("ticket/", placed.c.ticket_id, placed.c.ticket_limit),
+    )
+    found = select(placed.c.task_id).where(placed.c.place <= func.coalesce(most, placed.c.place))
+    return found.order_by(placed.c.rank, placed.c.task_id).limit(_written(lookup.limit))
 
 
 def _served(lane: ColumnElement[str], lookup: ReadyCandidates) -> list[ColumnElement[bool]]:
@@ -135,20 +186,29 @@ def _served(lane: ColumnElement[str], lookup: ReadyCandidates) -> list[ColumnEle
 
 def _heads(lookup: ReadyCandidates) -> CTE:
     """The lanes that the agent can serve, by their first tasks."""
-    lanes = _lanes(task_index, "lanes", columns.room.is_(None))
+    lanes = _steps(task_index, columns.lane, "lanes", columns.room.is_(None))
     in_rank = [lanes.c.rank, lanes.c.task_id]
     heads = select(lanes.c.lane, func.row_number().over(order_by=in_rank).label("place"))
     heads = heads.where(*_served(lanes.c.lane, lookup))
     return heads.order_by(*in_rank).limit(_written(lookup.limit)).cte("heads")
 
 
-def _lanes(table: Table, name: str, *only: ColumnElement[bool]) -> CTE:
-    """Each lane with its first task, from one to the next (https://wiki.postgresql.org/wiki/Loose_indexscan)."""
-    in_order = [table.c.lane, table.c.rank, table.c.task_id]
-    first = select(*in_order).where(*only).order_by(*in_order).limit(_written(1))
-    lanes = first.where(table.c.lane.is_not(None)).cte(name, recursive=True)
-    following = first.where(table.c.lane > lanes.c.lane).lateral(f"following_{name}")
-    return lanes.union_all(select(following).select_from(lanes.join(following, true())))
+def _steps(
+    table: Table,
+    step: ColumnElement[str],
+    name: str,
+    *only: ColumnElement[bool],
+    more: Sequence[ColumnElement[Any]] = (),
+) -> CTE:
+    """Each lane or hall with its first task, one after the other.
+
+    It is a loose index scan (https://wiki.postgresql.org/wiki/Loose_indexscan).
+    """
+    in_order = [step, table.c.rank, table.c.task_id]
+    first = select(*in_order, *more).where(*only).order_by(*in_order).limit(_written(1))
+    steps = first.where(step.is_not(None)).cte(name, recursive=True)
+    following = first.where(step > steps.c[0]).lateral(f"following_{name}")
+    return steps.union_all(select(following).select_from(steps.join(following, true())))
 
 
 def _written(number: int) -> BindParameter[int]:
@@ -225,7 +285,8 @@ async def explain(query: Explain, reading: Reading) -> Mapping[str, Any]:
     task = await _task(query.task_id, reading)
     ticket = await reading.state(Ticket, task.ticket_id) or Ticket()
     locks = [await reading.state(Lock, resource_key) or Lock() for resource_key in task.resources]
-    found = [await _in_detail(dict(reason), task, reading) for reason in reasons(task, ticket, locks)]
+    shares = [await reading.state(Share, share_id) or Share() for share_id, _ in task.shares]
+    found = [await _in_detail(dict(one), task, reading) for one in reasons(task, ticket, locks, shares)]
     return {"task_id": task.task_id, "status": task.status, "dispatchable": not found, "reasons": found}
 
 

@@ -11,6 +11,7 @@ from services.scheduler.dispatch import left_behind
 from services.scheduler.locking import release_all
 from services.scheduler.rank import make_ready
 from services.scheduler.settle import hold
+from services.scheduler.sharing import return_shares
 from services.scheduler.task import Task
 from services.scheduler.ticket import Ticket
 from services.scheduler.workflow import workflow_of
@@ -70,6 +71,7 @@ def lose_attempt(decision: Decision, task: Task, error: str, *, retryable: bool)
         timer.backoff(task.task_id, task.attempt, not_before),
     )
     release_all(decision, task.task_id, f"Attempt {task.attempt} failed.")
+    return_shares(decision, task.task_id)
 
 
 def time_out_task(command: TimeOutTask, past: Past, context: Context) -> Facts:

@@ -21,7 +21,8 @@ from services.scheduler import (
 from services.scheduler.agent import follow_agent
 from services.scheduler.decision import AGGREGATES
 from services.scheduler.lock import Lock
-from services.scheduler.tables import lock_index, lock_row, row, task_index
+from services.scheduler.share import Share
+from services.scheduler.tables import lock_index, lock_row, row, share_index, share_row, task_index
 from services.scheduler.task import Task
 from shared.contracts import agent, collaboration, context, lock, phase, task
 from shared.kernel.declaration import Index, Service
@@ -93,5 +94,9 @@ scheduler = Service(
         claim.ClaimsOf: queries.claims_of,
         settle.OpenTasksOf: queries.open_tasks_of,
     },
-    indexes=[Index(task_index, Task, row), Index(lock_index, Lock, lock_row)],
+    indexes=[
+        Index(task_index, Task, row),
+        Index(lock_index, Lock, lock_row),
+        Index(share_index, Share, share_row),
+    ],
 )

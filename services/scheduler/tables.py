@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.scheduler.lock import Hold, Lock, Waiter
+from services.scheduler.share import Share
 from services.scheduler.task import Task
 
 metadata = MetaData()
@@ -47,7 +48,12 @@ task_index = Table(
     Column("agent_id", Text),  # who has it now
     Column("depends_on", ARRAY(Text), nullable=False),
     Column("resources", ARRAY(Text), nullable=False),
-    Column("room", Text(collation="C")),  # those of one lane that need the same locks wait in one room
+    # Those of one lane that need the same locks, or count against the same limits, wait in one room.
+    Column("room", Text(collation="C")),
+    Column("hall", Text(collation="C")),  # the rooms of one lane whose tasks count against one workflow
+    Column("workflow", Text),
+    Column("ticket_limit", Integer),
+    Column("workflow_limit", Integer),
 )
 columns = task_index.c
 
@@ -69,17 +75,22 @@ Index(
 Index("task_index_by_agent", columns.agent_id, postgresql_where=columns.agent_id.is_not(None))
 Index("task_index_by_ticket", columns.ticket_id, columns.ended, columns.task_id)
 
-# The first task of each room: whoever claims it takes the locks that the others need as well.
+# The first task of each room: where locks are needed, whoever claims it takes those of the others as well.
 task_room = Table(
     "task_room",
     metadata,
     Column("room", Text(collation="C"), primary_key=True),
+    Column("hall", Text(collation="C"), nullable=False),
     Column("lane", Text(collation="C"), nullable=False),
     Column("rank", Double, nullable=False),
     Column("task_id", Text, nullable=False),
     Column("resources", ARRAY(Text), nullable=False),
+    Column("ticket_id", Text, nullable=False),
+    Column("workflow", Text),
+    Column("ticket_limit", Integer),
+    Column("workflow_limit", Integer),
 )
-Index("task_room_by_rank", task_room.c.lane, task_room.c.rank, task_room.c.task_id)
+Index("task_room_by_rank", task_room.c.hall, task_room.c.rank, task_room.c.task_id)
 
 REFRESH_ROOMS = """
 CREATE FUNCTION refresh_rooms() RETURNS trigger LANGUAGE plpgsql
@@ -97,8 +108,10 @@ BEGIN
     IF cardinality(touched) = 0 THEN
         RETURN NULL;
     END IF;
-    INSERT INTO task_room AS r (room, lane, rank, task_id, resources)
-        SELECT head.room, head.lane, head.rank, head.task_id, head.resources
+    INSERT INTO task_room AS r
+        (room, hall, lane, rank, task_id, resources, ticket_id, workflow, ticket_limit, workflow_limit)
+        SELECT head.room, head.hall, head.lane, head.rank, head.task_id, head.resources,
+               head.ticket_id, head.workflow, head.ticket_limit, head.workflow_limit
         FROM unnest(touched) AS t (room) CROSS JOIN LATERAL (
             SELECT i.* FROM task_index i WHERE i.room = t.room ORDER BY i.rank, i.task_id LIMIT 1
         ) AS head
@@ -119,6 +132,13 @@ TRIGGERS = (
 for statement in (REFRESH_ROOMS, *TRIGGERS):
     event.listen(metadata, "after_create", DDL(statement))  # type: ignore[no-untyped-call]
 
+share_index = Table(
+    "share_index",
+    metadata,
+    Column("share_id", Text(collation="C"), primary_key=True),
+    Column("running", Integer, nullable=False),
+)
+
 lock_index = Table(
     "lock_index",
     metadata,
@@ -136,10 +156,17 @@ def lane_of(task: Task) -> str:
 
 
 def room_of(task: Task) -> str | None:
-    """Where a task waits that needs locks: with those of its lane that need the same ones."""
-    if not task.resources:
+    """Where a task waits that needs locks or counts: with those of its lane that are like it in this."""
+    if not task.resources and not task.shares:
         return None
-    return sha256(json.dumps([lane_of(task), *task.resources]).encode()).hexdigest()
+    return sha256(json.dumps([lane_of(task), *task.resources, task.shares]).encode()).hexdigest()
+
+
+def hall_of(task: Task) -> str:
+    """Its lane, and which workflow's limit it counts against."""
+    lane = lane_of(task)
+    most = task.max_running_per_workflow
+    return json.dumps([lane, task.workflow, most]) if most else lane
 
 
 def row(task: Task) -> Mapping[str, Any]:
@@ -163,7 +190,16 @@ def row(task: Task) -> Mapping[str, Any]:
         "depends_on": sorted(task.depends_on),
         "resources": task.resources,
         "room": room_of(task) if offered else None,
+        "hall": hall_of(task) if offered and room_of(task) else None,
+        "workflow": task.workflow,
+        "ticket_limit": task.max_running_per_ticket,
+        "workflow_limit": task.max_running_per_workflow,
     }
+
+
+def share_row(share: Share) -> Mapping[str, Any] | None:
+    """The row of a share; none while nothing of it is in work."""
+    return {"share_id": share.share_id, "running": len(share.tasks)} if share.tasks else None
 
 
 def lock_row(lock: Lock) -> Mapping[str, Any] | None:

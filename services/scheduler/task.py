@@ -74,6 +74,9 @@ class Task:
     deadline: datetime | None = None
     parent_task_id: str | None = None
     workflow_version: str = ""
+    workflow: str | None = None
+    max_running_per_ticket: int | None = None
+    max_running_per_workflow: int | None = None
     status: Status = "waiting"
     held: bool = False
     ready_at: datetime | None = None
@@ -131,6 +134,13 @@ class Task:
                 return min(1, len(self.depends_on))
             case number:
                 return number
+
+    @property
+    def shares(self) -> tuple[tuple[str, int], ...]:
+        """What its claim counts against, each with how many may be in work at a time."""
+        of_ticket = (f"ticket/{self.ticket_id}", self.max_running_per_ticket)
+        of_workflow = (f"workflow/{self.workflow}", self.max_running_per_workflow)
+        return tuple((share_id, most) for share_id, most in (of_ticket, of_workflow) if most)
 
     @property
     def satisfied(self) -> bool:
@@ -203,6 +213,9 @@ def _created(_: Task, event: TaskCreated) -> Task:
         deadline=event.deadline,
         parent_task_id=event.parent_task_id,
         workflow_version=event.workflow_version or "",
+        workflow=event.workflow,
+        max_running_per_ticket=event.max_running_per_ticket,
+        max_running_per_workflow=event.max_running_per_workflow,
     )
 
 

@@ -99,6 +99,9 @@ class Visit:
             "branched": self.phase.id != self.ticket.working_phase,
             "repository": self.ticket.repository,
             "workflow_version": self.ticket.workflow_version,
+            "workflow": self.workflow.name,
+            "max_running_per_ticket": self.workflow.max_running_per_ticket,
+            "max_running_per_workflow": self.workflow.max_running_per_workflow,
         }
 
 

@@ -11,6 +11,7 @@ WAY_OUT = {
     "waiting_for_context": "What earlier phases came to is gathered by itself in a moment.",
     "being_released": "It is let go by itself in a moment.",
     "ticket_moved_on": "Nothing: its ticket goes on without it. Create a task for where the ticket is now.",
+    "share_exhausted": "One of those in work ends; or the limit of the workflow is raised in a new version.",
     "lock_held": "Whoever has the lock releases it, or it lapses.",
 }
 """By the code of the reason."""

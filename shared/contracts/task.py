@@ -521,6 +521,13 @@ class TaskCreated(Event):
     branched: bool = Field(
         default=False, description="Whether it was made for another phase than the ticket was in."
     )
+    workflow: Key | None = Field(default=None, description="Name of the workflow it is worked under.")
+    max_running_per_ticket: int | None = Field(
+        default=None, description="It is not claimed while so many tasks of its ticket are."
+    )
+    max_running_per_workflow: int | None = Field(
+        default=None, description="It is not claimed while so many tasks of its workflow are."
+    )
 
 
 class TaskDependencyAdded(Event):
@@ -611,6 +618,22 @@ class TaskClaimed(Event):
     handoff_context: dict[str, Any] = Field(
         default_factory=dict, description="What the agent before told the new one."
     )
+
+
+class ShareTaken(Event):
+    """A task was claimed whose ticket or workflow may have only so many in work: it counts."""
+
+    share_id: str = Field(description="`ticket/<ticket id>` or `workflow/<name>`.")
+    task_id: Key
+    ticket_id: Key
+
+
+class ShareReturned(Event):
+    """A task that counted is no longer in work."""
+
+    share_id: str = Field(description="`ticket/<ticket id>` or `workflow/<name>`.")
+    task_id: Key
+    ticket_id: Key
 
 
 class TaskStarted(Event):

@@ -11,6 +11,9 @@ from shared.contracts.messages import Contract, Key, Priority
 Seconds = Annotated[float, Field(ge=0, le=366 * 24 * 3600)]
 """A span of time, at most a leap year: what is longer was meant in another unit."""
 
+MOST_RUNNING = 1000
+"""The scheduler keeps the names of those that run where their number is limited."""
+
 _TICKET_FIELDS = (
     "id",
     "title",
@@ -239,6 +242,18 @@ class Workflow(_Part):
     context_wait_seconds: Seconds = Field(
         default=10.0,
         description="How long the tasks of a visit wait for what the visit before came to; 0 for no wait.",
+    )
+    max_running_per_ticket: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_RUNNING,
+        description="Most tasks of one ticket that are claimed at a time; no limit when absent.",
+    )
+    max_running_per_workflow: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_RUNNING,
+        description="Most tasks of all its tickets that are claimed at a time; no limit when absent.",
     )
     discovery_types: tuple[Key, ...] = Field(
         default=(), description="Kinds of findings beside the built-in ones."

@@ -45,6 +45,7 @@ def test_a_task_made_by_hand_is_what_was_asked_for_and_ready_when_it_waits_for_n
         deadline=NOON + timedelta(days=1),
         repository="/chairs",
         workflow_version=WORKFLOW.version,
+        workflow=WORKFLOW.name,
         created_at=NOON,
     )
     assert isinstance(ready, TaskReady)

@@ -56,6 +56,7 @@ def test_a_generated_task_is_what_its_template_says() -> None:
         template="saw",
         repository="/chairs",
         workflow_version=WORKFLOW.version,
+        workflow=WORKFLOW.name,
         created_at=NOON,
         blocking_reasons=("A leg is short.",),
     )

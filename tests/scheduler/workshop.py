@@ -11,6 +11,7 @@ from services.scheduler.dispatch import reasons
 from services.scheduler.lock import Lock
 from services.scheduler.service import scheduler
 from services.scheduler.settle import OpenTasksOf
+from services.scheduler.share import Share
 from services.scheduler.tables import lock_row, row
 from services.scheduler.task import Status, Task
 from services.scheduler.ticket import Ticket
@@ -154,7 +155,9 @@ class Workshop:
         """The codes of what keeps a task from being handed out."""
         task = self.task(task_id)
         locks = [self.past.of(Lock, resource_key) for resource_key in task.resources]
-        return [reason["code"] for reason in reasons(task, self.past.of(Ticket, task.ticket_id), locks)]
+        shares = [self.past.of(Share, share_id) for share_id, _ in task.shares]
+        found = reasons(task, self.past.of(Ticket, task.ticket_id), locks, shares)
+        return [reason["code"] for reason in found]
 
     def create(self, task_id: str, *depends_on: str, **fields: Any) -> str:
         """Make a task by hand."""
@@ -217,12 +220,19 @@ class Workshop:
     def _candidates(self, lookup: ReadyCandidates) -> tuple[str, ...]:
         fitting = [r for r in self._rows() if r["lane"] and _fits(r, lookup) and self._unlocked(r)]
         ranked = sorted(fitting, key=lambda r: (r["rank"], r["task_id"]))
-        first = {r["room"] or r["task_id"]: r["task_id"] for r in reversed(ranked)}
+        rooms = {r["task_id"]: r["room"] if r["resources"] else r["task_id"] for r in ranked}
+        first = {rooms[r["task_id"]]: r["task_id"] for r in reversed(ranked)}
         return tuple(r["task_id"] for r in ranked if r["task_id"] in first.values())[: lookup.limit]
 
     def _unlocked(self, row: Mapping[str, Any]) -> bool:
         locks = (self.past.of(Lock, resource_key) for resource_key in row["resources"])
-        return all(lock_row(lock) is None for lock in locks)
+        return all(lock_row(lock) is None for lock in locks) and self._shared(row["task_id"])
+
+    def _shared(self, task_id: str) -> bool:
+        shares = self.task(task_id).shares
+        return not any(
+            self.past.of(Share, share_id).exhausted_for(task_id, most) for share_id, most in shares
+        )
 
 
 def _fits(row: Mapping[str, Any], lookup: ReadyCandidates) -> bool:

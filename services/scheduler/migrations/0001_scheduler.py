@@ -28,8 +28,10 @@ BEGIN
     IF cardinality(touched) = 0 THEN
         RETURN NULL;
     END IF;
-    INSERT INTO task_room AS r (room, lane, rank, task_id, resources)
-        SELECT head.room, head.lane, head.rank, head.task_id, head.resources
+    INSERT INTO task_room AS r
+        (room, hall, lane, rank, task_id, resources, ticket_id, workflow, ticket_limit, workflow_limit)
+        SELECT head.room, head.hall, head.lane, head.rank, head.task_id, head.resources,
+               head.ticket_id, head.workflow, head.ticket_limit, head.workflow_limit
         FROM unnest(touched) AS t (room) CROSS JOIN LATERAL (
             SELECT i.* FROM task_index i WHERE i.room = t.room ORDER BY i.rank, i.task_id LIMIT 1
         ) AS head
@@ -72,6 +74,10 @@ def upgrade() -> None:
         Column("depends_on", ARRAY(Text), nullable=False),
         Column("resources", ARRAY(Text), nullable=False),
         Column("room", Text(collation="C")),
+        Column("hall", Text(collation="C")),
+        Column("workflow", Text),
+        Column("ticket_limit", Integer),
+        Column("workflow_limit", Integer),
     )
     columns = task_index.c
     Index(
@@ -103,12 +109,23 @@ def _add_rooms_and_locks(tables: MetaData) -> None:
         "task_room",
         tables,
         Column("room", Text(collation="C"), primary_key=True),
+        Column("hall", Text(collation="C"), nullable=False),
         Column("lane", Text(collation="C"), nullable=False),
         Column("rank", Double, nullable=False),
         Column("task_id", Text, nullable=False),
         Column("resources", ARRAY(Text), nullable=False),
+        Column("ticket_id", Text, nullable=False),
+        Column("workflow", Text),
+        Column("ticket_limit", Integer),
+        Column("workflow_limit", Integer),
     )
-    Index("task_room_by_rank", task_room.c.lane, task_room.c.rank, task_room.c.task_id)
+    Index("task_room_by_rank", task_room.c.hall, task_room.c.rank, task_room.c.task_id)
+    Table(
+        "share_index",
+        tables,
+        Column("share_id", Text(collation="C"), primary_key=True),
+        Column("running", Integer, nullable=False),
+    )
     lock_index = Table(
         "lock_index",
         tables,
