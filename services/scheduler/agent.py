@@ -1,9 +1,16 @@
-"""An agent, as far as the scheduler must know it: whether it may be given tasks."""
+"""An agent, as far as the scheduler must know it: whether it may be given tasks, and which wait for it."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from shared.contracts.task import AgentFollowed, FollowAgent, Withholding
+from shared.contracts.task import (
+    AgentAssigned,
+    AgentFollowed,
+    AssignmentLapsed,
+    FollowAgent,
+    TaskPickedUp,
+    Withholding,
+)
 from shared.kernel.decider import Aggregate, Context, Facts, Past, Refused
 
 
@@ -22,16 +29,24 @@ class Withheld:
 
 @dataclass(frozen=True)
 class Agent:
-    """An agent of which the registry had something to say that concerns its claims."""
+    """An agent of which the registry had something to say, or who was assigned a task."""
 
     agent_id: str = ""
     causes: dict[Withholding, Withheld] = field(default_factory=dict)
+    assigned: dict[str, int] = field(default_factory=dict)
+    """Task -> epoch of the claim that was made for it and that it has not picked up."""
 
     @property
     def available(self) -> bool:
         """Whether it is offered work at all."""
         cause = self.causes.get("unavailable")
         return cause is None or not cause.withheld
+
+    @property
+    def withheld_because(self) -> str:
+        """Why it is given no tasks; empty when it is."""
+        withheld = sorted(name for name, cause in self.causes.items() if cause.withheld)
+        return f"Agent {self.agent_id} is given no tasks: {', '.join(withheld)}." if withheld else ""
 
 
 def follow_agent(command: FollowAgent, past: Past, context: Context) -> Facts:
@@ -54,10 +69,21 @@ def refuse_quarantined(agent: Agent) -> None:
         )
 
 
-def evolve(agent: Agent, event: AgentFollowed) -> Agent:
+AgentEvent = AgentFollowed | AgentAssigned | TaskPickedUp | AssignmentLapsed
+
+
+def evolve(agent: Agent, event: AgentEvent) -> Agent:
     """The agent after `event`."""
-    cause = Withheld(event.withheld, event.reason, event.at)
-    return replace(agent, agent_id=event.agent_id, causes={**agent.causes, event.cause: cause})
+    match event:
+        case AgentFollowed():
+            cause = Withheld(event.withheld, event.reason, event.at)
+            return replace(agent, agent_id=event.agent_id, causes={**agent.causes, event.cause: cause})
+        case AgentAssigned():
+            assigned = {**agent.assigned, event.task_id: event.claim_epoch}
+            return replace(agent, agent_id=event.agent_id, assigned=assigned)
+        case TaskPickedUp() | AssignmentLapsed():
+            others = {task: epoch for task, epoch in agent.assigned.items() if task != event.task_id}
+            return replace(agent, assigned=others)
 
 
 AGENT = Aggregate(Agent, evolve, "agent_id")

@@ -4,15 +4,17 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 
 from services.scheduler import timer
 from services.scheduler.agent import Agent, refuse_quarantined
+from services.scheduler.claimed_task import claimed_task
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import close, failed
 from services.scheduler.dispatch import Reason, reasons
 from services.scheduler.lock import Lock
 from services.scheduler.locking import hold_with_claim, release_all
+from services.scheduler.pick_up import assigned_to, pick_up
 from services.scheduler.rank import make_ready
 from services.scheduler.share import Share
 from services.scheduler.sharing import return_shares, take_shares
@@ -68,37 +70,47 @@ class ClaimsOf(Lookup[tuple[str, ...]]):
 def claim_task(command: ClaimTask, past: Past, context: Context) -> Facts:
     """Hand the first tasks in rank to an agent that can do them; wait for one if it likes to.
 
-    One that was taken out waits as if there were none; one in quarantine is told so.
+    What was assigned to it comes first. One that was taken out waits as if there were none else; one in
+    quarantine is told so.
     """
     decision = Decision(past, context)
     agent = decision.of(Agent, command.agent_id)
     refuse_quarantined(agent)
-    fitting = islice(_offered(decision, command), command.max_tasks if agent.available else 0)
-    offered = _fitting_one_message(decision, fitting)
-    won = tuple(_hand_over(decision, task, command.agent_id) for task in offered)
+    wanted = _wanted(command)
+    assigned = (task for task in assigned_to(decision, agent) if _suits(wanted, task))
+    offered = chain(assigned, _offered(decision, wanted) if agent.available else ())
+    fitting = _fitting_one_message(decision, islice(offered, command.max_tasks))
+    won = tuple(
+        pick_up(decision, task) if task.claimed else hand_over(decision, task, command.agent_id)
+        for task in fitting
+    )
     until = context.received_at + timedelta(seconds=command.wait_seconds)
     if not won and context.at < until:
         raise Waiting(until)
     return [*decision.facts, Claimed(tasks=won)]
 
 
-def _offered(decision: Decision, command: ClaimTask) -> Iterator[Task]:
-    wanted = ReadyCandidates(
+def _wanted(command: ClaimTask) -> ReadyCandidates:
+    return ReadyCandidates(
         None if command.capabilities is None else normalised(command.capabilities),
         _each_once(command.phases),
         FIRST_PAGE,
         _each_once(command.tickets),
         _each_once(command.task_types),
     )
+
+
+def _offered(decision: Decision, wanted: ReadyCandidates) -> Iterator[Task]:
     for task_id in _candidates(decision, wanted):
         task = decision.of(Task, task_id)
         if task.status != "ready":  # taken by a claim just before, as are most; nobody asks why
             continue
-        if _suits(wanted, task) and not _reasons(decision, task):
+        if _suits(wanted, task) and not reasons_against(decision, task):
             yield task
 
 
-def _reasons(decision: Decision, task: Task) -> list[Reason]:
+def reasons_against(decision: Decision, task: Task) -> list[Reason]:
+    """Everything that keeps a task from being handed out now."""
     locks = [decision.of(Lock, resource_key) for resource_key in task.resources]
     shares = [decision.of(Share, share_id) for share_id, _ in task.shares]
     return reasons(task, decision.of(Ticket, task.ticket_id), locks, shares)
@@ -142,7 +154,8 @@ def _candidates(decision: Decision, wanted: ReadyCandidates) -> Iterator[str]:
         wanted = replace(wanted, limit=wanted.limit * PAGE_GROWTH)
 
 
-def _hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
+def hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
+    """Let an agent have a task, with the locks it needs."""
     lease_seconds = workflow_of(decision, task.workflow_version).lease_seconds
     epoch, attempt = task.claim_epoch + 1, task.attempt + 1
     expires_at = decision.at + timedelta(seconds=lease_seconds)
@@ -161,25 +174,7 @@ def _hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
     )
     locks = hold_with_claim(decision, task, agent_id)
     take_shares(decision, task)
-    return ClaimedTask(
-        task_id=task.task_id,
-        ticket_id=task.ticket_id,
-        phase_id=task.phase_id,
-        visit=task.visit,
-        task_type=task.task_type,
-        title=task.title,
-        description=task.description,
-        priority=task.priority,
-        claim_epoch=epoch,
-        lease_expires_at=expires_at,
-        lease_seconds=lease_seconds,
-        attempt=attempt,
-        timeout_seconds=task.timeout_seconds,
-        repository=decision.of(Ticket, task.ticket_id).repository,
-        parent_task_id=task.parent_task_id,
-        context=decision.of(Ticket, task.ticket_id).context,
-        locks=locks,
-    )
+    return claimed_task(decision, task.task_id, expires_at, locks)
 
 
 def extend_claim(command: ExtendClaim, past: Past, context: Context) -> Facts:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from services.scheduler.agent import AGENT
+from services.scheduler.assignment import ASSIGNMENT
 from services.scheduler.lock import LOCK
 from services.scheduler.lock_holder import LOCK_HOLDER
 from services.scheduler.share import SHARE
@@ -14,7 +15,16 @@ from shared.contracts.messages import Event
 from shared.contracts.task import TaskRef
 from shared.kernel.decider import Aggregate, Context, Fact, Lookup, Past
 
-AGGREGATES: tuple[Aggregate[Any], ...] = (TASK, TICKET, WORKFLOW, LOCK, LOCK_HOLDER, SHARE, AGENT)
+AGGREGATES: tuple[Aggregate[Any], ...] = (
+    TASK,
+    TICKET,
+    WORKFLOW,
+    LOCK,
+    LOCK_HOLDER,
+    SHARE,
+    AGENT,
+    ASSIGNMENT,
+)
 _BY_EVENT = {event: aggregate for aggregate in AGGREGATES for event in aggregate.events}
 
 S = TypeVar("S")

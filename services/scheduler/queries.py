@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 
+from services.scheduler.assignment import Assignment
 from services.scheduler.attempt import attempts
 from services.scheduler.claim import ClaimsOf, ReadyCandidates
 from services.scheduler.dag import Dag, dag
@@ -33,7 +34,14 @@ from services.scheduler.dispatch import reasons
 from services.scheduler.lock import Lock
 from services.scheduler.settle import OpenTasksOf
 from services.scheduler.share import Share
-from services.scheduler.tables import columns, lock_index, share_index, task_index, task_room
+from services.scheduler.tables import (
+    assignment_index,
+    columns,
+    lock_index,
+    share_index,
+    task_index,
+    task_room,
+)
 from services.scheduler.task import Task, TaskNotFound
 from services.scheduler.ticket import Ticket, TicketNotFound
 from services.scheduler.way_out import WAY_OUT
@@ -66,6 +74,13 @@ async def open_tasks_of(lookup: OpenTasksOf, reading: Reading) -> tuple[str, ...
     of_ticket = select(columns.task_id).where(columns.ticket_id == lookup.ticket_id, columns.ended.is_(False))
     page = of_ticket.where(columns.task_id > lookup.after).order_by(columns.task_id).limit(lookup.limit)
     return _ids(await reading.rows(page))
+
+
+async def open_assignments(reading: Reading, limit: int) -> Rows:
+    """Tasks that are to be assigned, oldest request first."""
+    index = assignment_index.c
+    in_order = select(index.task_id, index.request).order_by(index.requested_at, index.task_id)
+    return await reading.rows(in_order.limit(limit))
 
 
 def _ids(rows: Rows) -> tuple[str, ...]:
@@ -228,6 +243,7 @@ async def get_task(query: GetTask, reading: Reading) -> Mapping[str, Any]:
         "attempts": [asdict(attempt) for attempt in attempts(recorded.event for recorded in history)],
         "blocking_reasons": _blocking_reasons(history),
         "handover": _handover(history),
+        "assignment": await _assignment(task.task_id, reading),
     }
 
 
@@ -235,6 +251,12 @@ def _blocking_reasons(history: Sequence[Recorded]) -> list[str]:
     """Why the gate sent the ticket back to where this task was made."""
     created = (recorded.event for recorded in history if isinstance(recorded.event, TaskCreated))
     return [reason for event in created for reason in event.blocking_reasons]
+
+
+async def _assignment(task_id: str, reading: Reading) -> Mapping[str, Any] | None:
+    """What came of giving it to the agent that fits best; None when nobody has asked for that."""
+    assignment = await reading.state(Assignment, task_id)
+    return asdict(assignment) if assignment else None
 
 
 def _handover(history: Sequence[Recorded]) -> Mapping[str, Any] | None:

@@ -1,6 +1,7 @@
 """The scheduler: tasks, who may claim them, and when."""
 
 from services.scheduler import (
+    assigning,
     claim,
     context_wait,
     creation,
@@ -19,10 +20,21 @@ from services.scheduler import (
     workflow,
 )
 from services.scheduler.agent import follow_agent
+from services.scheduler.assignment import Assignment
 from services.scheduler.decision import AGGREGATES
+from services.scheduler.effects import ASSIGNING
 from services.scheduler.lock import Lock
 from services.scheduler.share import Share
-from services.scheduler.tables import lock_index, lock_row, row, share_index, share_row, task_index
+from services.scheduler.tables import (
+    assignment_index,
+    assignment_row,
+    lock_index,
+    lock_row,
+    row,
+    share_index,
+    share_row,
+    task_index,
+)
 from services.scheduler.task import Task
 from shared.contracts import agent, collaboration, context, lock, phase, task
 from shared.kernel.declaration import Index, Service
@@ -48,6 +60,9 @@ scheduler = Service(
         task.EndBackoff: retry.end_backoff,
         task.ApproachDeadline: rank.approach_deadline,
         task.ReleaseClaims: claim.release_claims,
+        task.AssignReadyTasks: assigning.assign_ready_tasks,
+        task.AssignTask: assigning.assign_task,
+        task.EndAssignment: assigning.end_assignment,
         task.HandOverClaim: handover.hand_over_claim,
         task.FollowAgent: follow_agent,
         task.FollowWorkflow: workflow.follow_workflow,
@@ -98,5 +113,7 @@ scheduler = Service(
         Index(task_index, Task, row),
         Index(lock_index, Lock, lock_row),
         Index(share_index, Share, share_row),
+        Index(assignment_index, Assignment, assignment_row),
     ],
+    activities=[ASSIGNING],
 )

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.scheduler.assignment import Assignment
 from services.scheduler.lock import Hold, Lock, Waiter
 from services.scheduler.share import Share
 from services.scheduler.task import Task
@@ -149,6 +150,15 @@ lock_index = Table(
 )
 Index("lock_index_by_who", lock_index.c.who, postgresql_using="gin")
 
+# Tasks that are to be assigned, until they are.
+assignment_index = Table(
+    "assignment_index",
+    metadata,
+    Column("task_id", Text, primary_key=True),
+    Column("request", Integer, nullable=False),
+    Column("requested_at", DateTime(timezone=True), nullable=False),
+)
+
 
 def lane_of(task: Task) -> str:
     """Which agents a task is for: `["PHASE_TESTING","run_tests","python","testing"]`."""
@@ -213,4 +223,15 @@ def lock_row(lock: Lock) -> Mapping[str, Any] | None:
         "holders": [asdict(hold) for hold in lock.holders],
         "waiting": [asdict(waiter) for waiter in lock.waiting],
         "who": sorted(who),
+    }
+
+
+def assignment_row(assignment: Assignment) -> Mapping[str, Any] | None:
+    """The row of a task that is to be assigned; none once that is settled."""
+    if not assignment.open:
+        return None
+    return {
+        "task_id": assignment.task_id,
+        "request": assignment.request,
+        "requested_at": assignment.requested_at,
     }

@@ -119,7 +119,10 @@ class AddDependency(Command):
 
 
 class ClaimTask(Command):
-    """Take the ready tasks with the smallest rank that the agent can do."""
+    """Take the ready tasks with the smallest rank that the agent can do.
+
+    Those come first that were assigned to the agent and not picked up yet, under the epoch that they have.
+    """
 
     agent_id: Key
     capabilities: tuple[str, ...] | None = Field(
@@ -199,6 +202,39 @@ class RetryTask(Command):
     """Make a failed or cancelled task ready again with a fresh retry budget."""
 
     task_id: Key
+
+
+class AssignReadyTasks(Command):
+    """Give ready tasks, smallest rank first, to the agents that fit them best, as the registry judges.
+
+    The answer names the tasks; each agent hears of its own with its next `claim_task`. A task that no agent
+    fits stays ready, and `get_task` says why.
+    """
+
+    ticket_id: Key | None = Field(default=None, description="Only tasks of this ticket.")
+    limit: int = Field(default=100, ge=1, le=1000, description="How many tasks at most.")
+
+
+class AssignTask(Command):
+    """Claim a task for an agent, who picks it up with its next claim. Sent by the scheduler."""
+
+    authority = Authority.SYSTEM
+
+    task_id: Key
+    agent_id: Key
+    request: int | None = Field(
+        default=None, description="The request it answers; one that is settled already changes nothing."
+    )
+
+
+class EndAssignment(Command):
+    """No agent is found for a task. Sent by the scheduler when the registry says so."""
+
+    authority = Authority.SYSTEM
+
+    task_id: Key
+    request: int
+    reason: str = Field(max_length=2000, description="Why, for people.")
 
 
 class FollowTicket(Command):
@@ -781,6 +817,58 @@ class TaskHandoverFailed(Event):
     to_agent: Key
     claim_epoch: int
     reason: str
+    at: Moment
+
+
+class TaskAssignmentRequested(Event):
+    """A ready task is to be given to the agent that fits it best."""
+
+    task_id: Key
+    ticket_id: Key
+    request: int = Field(description="How often that was asked for of this task.")
+    actor: str
+    at: Moment
+
+
+class TaskAssignmentEnded(Event):
+    """An agent has been given the task, or none could be."""
+
+    task_id: Key
+    ticket_id: Key
+    request: int
+    agent_id: Key | None = Field(default=None, description="Who has it now; absent when nobody got it.")
+    reason: str = Field(default="", description="Why nobody got it.")
+    at: Moment
+
+
+class AgentAssigned(Event):
+    """A task was claimed for an agent, who is yet to pick it up."""
+
+    agent_id: Key
+    task_id: Key
+    ticket_id: Key
+    claim_epoch: int
+    at: Moment
+
+
+class TaskPickedUp(Event):
+    """An agent has heard of the task that was claimed for it."""
+
+    agent_id: Key
+    task_id: Key
+    ticket_id: Key
+    claim_epoch: int
+    lease_expires_at: Moment
+    at: Moment
+
+
+class AssignmentLapsed(Event):
+    """A claim that was made for an agent was over before the agent picked it up."""
+
+    agent_id: Key
+    task_id: Key
+    ticket_id: Key
+    claim_epoch: int
     at: Moment
 
 

@@ -135,3 +135,10 @@ def _add_rooms_and_locks(tables: MetaData) -> None:
         Column("who", ARRAY(Text), nullable=False),
     )
     Index("lock_index_by_who", lock_index.c.who, postgresql_using="gin")
+    Table(
+        "assignment_index",
+        tables,
+        Column("task_id", Text, primary_key=True),
+        Column("request", Integer, nullable=False),
+        Column("requested_at", DateTime(timezone=True), nullable=False),
+    )
