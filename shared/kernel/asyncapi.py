@@ -19,6 +19,7 @@ def document(service: Service) -> dict[str, Any]:
         *service.asks,
         *service.hears,
         *service.announces,
+        *service.measures,
     ]
     _, schemas = models_json_schema([(contract, "validation") for contract in contracts], ref_template=REF)
     channels: dict[str, Any] = {}
@@ -59,6 +60,9 @@ def document(service: Service) -> dict[str, Any]:
         add(f"qry-{query.wire_name()}", wire.query_subject(service.name, query.wire_name()), query, "receive")
     for query in service.asks:
         add(f"qry-{query.wire_name()}", wire.query_subject(query.owner(), query.wire_name()), query, "send")
+    for measure in service.measures:
+        subject = wire.measure_subject(service.name, measure.wire_name())
+        add(f"tel-{measure.wire_name()}", subject, measure, "send")
     for event in service.hears:
         add(f"evt-{event.wire_name()}", wire.event_subject(event.wire_name(), "{key}"), event, "receive")
     for event in service.announces:

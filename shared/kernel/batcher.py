@@ -102,17 +102,17 @@ class Batcher:
     async def _serve(self, batch: list[Envelope]) -> None:
         leaders: dict[str, Envelope] = {}
         followers = [
-            envelope for envelope in batch if leaders.setdefault(envelope.id, envelope) is not envelope
+            envelope for envelope in batch if leaders.setdefault(envelope.key, envelope) is not envelope
         ]
         try:
             outcomes = await self._process(list(leaders.values()))
         except Exception as error:
             log.exception("batch_broke", commands=len(batch))
             outcomes = [(envelope, Broke(error)) for envelope in leaders.values()]
-        by_id = {envelope.id: outcome for envelope, outcome in outcomes}
-        followed = [(follower, by_id[follower.id]) for follower in followers if follower.id in by_id]
+        by_key = {envelope.key: outcome for envelope, outcome in outcomes}
+        followed = [(follower, by_key[follower.key]) for follower in followers if follower.key in by_key]
         for follower in followers:
-            if follower.id not in by_id:  # its leader waits, so it waits too
+            if follower.key not in by_key:  # its leader waits, so it waits too
                 self._requeue(follower)
         await self._answer([*outcomes, *followed])
 
@@ -185,13 +185,13 @@ class Batcher:
         for stream in moved.streams:
             self._cache.pop(stream, None)
         dropped = [(e, Dropped()) for e in envelopes if e.timer and e.timer[0] in moved.timers]
-        return [*dropped, *await self._answered_before([e for e in envelopes if e.id in moved.commands])]
+        return [*dropped, *await self._answered_before([e for e in envelopes if e.key in moved.commands])]
 
     async def _answered_before(self, envelopes: Sequence[Envelope]) -> list[tuple[Envelope, Outcome]]:
         if not envelopes:
             return []
-        stored = await self._store.answers([envelope.id for envelope in envelopes])
-        return [(e, Answered(with_positions(stored[e.id]))) for e in envelopes if e.id in stored]
+        stored = await self._store.answers([envelope.key for envelope in envelopes])
+        return [(e, Answered(with_positions(stored[e.key]))) for e in envelopes if e.key in stored]
 
     async def _decide(self, envelopes: list[Envelope]) -> Draft:
         started = perf_counter()
@@ -239,7 +239,7 @@ class Batcher:
         first = appended.last_position - len(draft.batch.events) + 1
         for envelope, outcome in draft.outcomes:
             if isinstance(outcome, Answered) and outcome.answer["ok"]:
-                number_events(outcome.answer, first + draft.offsets[envelope.id])
+                number_events(outcome.answer, first + draft.offsets[envelope.key])
 
     def _keep(self, draft: Draft, changes: int) -> None:
         for stream, held in draft.batch.streams.items():

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Protocol
 
 from sqlalchemy import Table
 
-from shared.contracts.messages import Command, Event, Query, Result, noun_of, owner_of
+from shared.contracts.messages import Command, Event, Measure, Query, Result, noun_of, owner_of
 from shared.kernel.asking import Asking
 from shared.kernel.decider import Aggregate, Lookup, Rule
 from shared.kernel.reading import Reading
@@ -20,6 +21,9 @@ Answer = Callable[[Any, Reading], Awaitable[Result | Mapping[str, Any]]]
 
 Finder = Callable[[Any, Reading], Awaitable[Any]]
 """Answers one lookup of a rule from the service's index."""
+
+Gauge = Callable[[Reading, datetime], Awaitable[Measure]]
+"""Reads one measure, as of a moment; often, so it must be cheap however much there is."""
 
 Row = Mapping[str, Any]
 
@@ -105,6 +109,7 @@ class Service:
     indexes: Sequence[Index] = ()
     read_models: Sequence[ReadModel] = ()
     activities: Sequence[Activity] = ()
+    measures: Mapping[type[Measure], Gauge] = field(default_factory=dict)
     at_start: Callable[[], Sequence[Command]] = tuple
     """Commands it gives itself before it is ready; they must be harmless when repeated."""
 

@@ -84,6 +84,7 @@ class Door:
             authority=self.authority(actor),
             received_at=datetime.now(UTC),
             durable=subject.startswith("cmd."),
+            own=actor == self._service.name,
             correlation=kept(headers, wire.CE_CORRELATION),
             causation=kept(headers, wire.CE_CAUSATION),
             traceparent=trace if TRACEPARENT.fullmatch(trace) else None,

@@ -106,7 +106,7 @@ class Draft:
     outcomes: list[tuple[Envelope, Outcome]] = field(default_factory=list)
     waiting: list[tuple[Envelope, datetime]] = field(default_factory=list)
     offsets: dict[str, int] = field(default_factory=dict)
-    """Command id -> how many events of the batch come before its own."""
+    """Key of a command -> how many events of the batch come before its own."""
 
     def probe(self, envelope: Envelope) -> Missing | None:
         """What the command would ask for; nothing is decided."""
@@ -211,7 +211,8 @@ class Draft:
         effects = self._effects(refused.facts)
         effects.answer = refusal_answer(envelope.id, refused)
         if envelope.durable:
-            effects.events.append((f"command-{envelope.id}", 1, self._refusal_event(envelope, refused)))
+            stream = f"command-{uuid7() if envelope.own else envelope.id}"
+            effects.events.append((stream, 1, self._refusal_event(envelope, refused)))
         return self._written(envelope, effects)
 
     def _refusal_event(self, envelope: Envelope, refused: Refused) -> CommandRefused:
@@ -255,8 +256,8 @@ class Draft:
         return effects
 
     def _take(self, envelope: Envelope, effects: Effects) -> None:
-        self.offsets[envelope.id] = len(self.batch.events)
-        self.batch.commands.append((envelope.id, effects.stored, len(self.batch.events)))
+        self.offsets[envelope.key] = len(self.batch.events)
+        self.batch.commands.append((envelope.key, effects.stored, len(self.batch.events)))
         if envelope.timer:
             self.batch.fired.append(envelope.timer)
         self._remember(effects)

@@ -62,11 +62,22 @@ class Envelope:
     causation: str | None = None
     """Id of the event that made somebody send it."""
     traceparent: str | None = None
+    own: bool = False
+    """Whether the service sent it to itself: as a reaction, a timer, an activity or at its start."""
     timer: tuple[str, datetime] | None = None
     """Key and due time, when a timer sent it."""
     span: Span | None = None
     """The trace's record of it, while one is kept."""
     answer: Callable[[Outcome], Awaitable[None]] = field(default=_nobody)
+
+    @property
+    def key(self) -> str:
+        """What its outcome is stored under.
+
+        A service's own ids can be worked out by whoever hears its events, so nobody else's command may take
+        their place: an id from outside has only printable characters.
+        """
+        return f"\x02{self.id}" if self.own else self.id
 
 
 def refusal_answer(command_id: str, refused: Refused) -> dict[str, Any]:

@@ -29,7 +29,7 @@ ATTEMPTS = 5
 """Tries of a command that runs into a fault of ours before it is dead-lettered."""
 RETRY_SECONDS = 1.0
 DELAY_CAP_SECONDS = 60.0
-RESERVED = ("cmd.", "ask.", "qry.", "evt.", "dead.", "wake.", "$")
+RESERVED = ("cmd.", "ask.", "qry.", "evt.", "dead.", "tel.", "wake.", "$")
 """Subjects an answer may not go to: a sender could forge events with them."""
 SUBJECT = re.compile(r"[!-)+-\-/-=?-~]+(\.[!-)+-\-/-=?-~]+)*")
 """Tokens of printable characters without wildcards."""
@@ -115,12 +115,12 @@ class DurableLane:
                 )
                 return
             case Broke(error):
-                self._broken[envelope.id] = attempts = self._broken.get(envelope.id, 0) + 1
+                self._broken[envelope.key] = attempts = self._broken.get(envelope.key, 0) + 1
                 if attempts < ATTEMPTS:
                     await message.nak(delay=0.2 * 2**attempts)
                     return
                 await self._dead_letter(envelope, message, error)
-                del self._broken[envelope.id]
+                del self._broken[envelope.key]
             case Answered() | Dropped():
                 pass
         reply = (message.headers or {}).get(wire.REPLY_TO, "")

@@ -46,7 +46,6 @@ class Reacting:
         identity = reaction_id(event.id, self._service.name, index)
         headers = {
             wire.CE_ID: identity,
-            wire.MSG_ID: identity,
             wire.CE_CORRELATION: event.correlation,
             wire.CE_CAUSATION: event.id,
         }

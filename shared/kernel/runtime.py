@@ -42,6 +42,8 @@ from shared.kernel.relay import Relay
 from shared.kernel.settings import Settings
 from shared.kernel.store import Store
 from shared.kernel.streams import provision
+from shared.kernel.telemetry import LEASE as TELEMETRY
+from shared.kernel.telemetry import Telemetry
 from shared.kernel.timing import Timers
 
 log = structlog.get_logger()
@@ -155,8 +157,10 @@ class Runtime:
         self._reading = StoreReading(self._store)
         effects = self._effects()
         working = [ACTIVITIES] if service.activities else []
+        working += [TELEMETRY] if service.measures else []
         self._leases = Leases(self._pool, [RELAY, *working, *(effect.name for effect in effects)])
         self._activities = Activities(service, self._reading, self._client, self._leases, self._metrics)
+        self._telemetry = Telemetry(service, self._reading, self._client, self._leases)
         self._batcher = Batcher(self._store, self._find, self._metrics, self._committed)
         self._relay = Relay(
             self._store,
@@ -215,6 +219,8 @@ class Runtime:
             loops["durable"] = self._durable.run
         if self.service.activities:
             loops[ACTIVITIES] = lambda: self._activities.run(self._decide)
+        if self.service.measures:
+            loops[TELEMETRY] = self._telemetry.run
         return loops | {consumer.name: consumer.run for consumer in self._consumers}
 
     def _subscribe(self) -> None:
@@ -279,6 +285,7 @@ class Runtime:
                 actor=self.service.name,
                 authority=Authority.SYSTEM,
                 received_at=datetime.now(UTC),
+                own=True,
             )
         )
         if not answer["ok"]:
@@ -304,6 +311,7 @@ class Runtime:
         if self._leases.holds(RELAY):
             self._relay.wake()
         self._activities.wake()
+        self._telemetry.wake()
         self._pinging = asyncio.create_task(self._ping())
 
     async def _ping(self) -> None:
@@ -314,6 +322,7 @@ class Runtime:
         if message.data != self._mark:  # another replica's
             self._relay.wake()
             self._activities.wake()
+            self._telemetry.wake()
             self._batcher.stir()
 
     async def _reached(self, marks: dict[str, int], seconds: float) -> bool:

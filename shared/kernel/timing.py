@@ -73,6 +73,7 @@ class Timers:
             actor=self._store.service.name,
             authority=Authority.SYSTEM,
             received_at=datetime.now(UTC),
+            own=True,
             timer=(row["key"], row["due_at"]),
         )
 

@@ -74,6 +74,11 @@ def dead_subject(service: str, consumer: str) -> str:
     return f"dead.{service}.{consumer}"
 
 
+def measure_subject(service: str, measure: str) -> str:
+    """`tel.scheduler.ready_tasks`: core NATS, kept by nobody."""
+    return f"tel.{service}.{measure}"
+
+
 def wake_subject(service: str) -> str:
     """Core ping: the service has committed events, or its state has changed."""
     return f"wake.{service}"
