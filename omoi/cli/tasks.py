@@ -4,13 +4,16 @@ from typing import Annotated, Any
 
 import typer
 
+from omoi.cli.assigning import assign
 from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run
 from omoi.cli.tickets import decide, moment, short
 from shared.contracts.messages import Command, Priority
 from shared.contracts.projection import ListTasks
 from shared.contracts.task import CancelTask, Explain, GetTask, ReprioritiseTask, RetryTask
 
-app = typer.Typer(no_args_is_help=True, help="Look at tasks, and cancel, retry and reprioritise them.")
+app = typer.Typer(
+    no_args_is_help=True, help="Look at tasks, and assign, cancel, retry and reprioritise them."
+)
 TaskId = Annotated[str, typer.Argument(help="The task's id.")]
 Status = Annotated[
     str | None,
@@ -75,6 +78,7 @@ def _show(task: dict[str, Any]) -> None:
         "type": task["task_type"],
         "priority": task["priority"],
         "agent": task["agent_id"],
+        "not assigned": task["status"] == "ready" and task["assignment"] and task["assignment"]["reason"],
         "claimed until": task["lease_expires_at"] and moment(task["lease_expires_at"]),
         "next attempt": task["not_before"] and moment(task["not_before"]),
         "needs": ", ".join(task["required_capabilities"]),
@@ -111,6 +115,7 @@ def explain(task_id: TaskId, as_json: Json = False) -> None:
 
 
 app.command("explain")(explain)
+app.command()(assign)
 
 
 def _explain(explained: dict[str, Any]) -> None:
