@@ -1,6 +1,7 @@
 """What the scheduler answers, and where its rules look for tasks."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -38,6 +39,7 @@ from services.scheduler.tables import (
     assignment_index,
     columns,
     lock_index,
+    ready_count,
     share_index,
     task_index,
     task_room,
@@ -46,7 +48,15 @@ from services.scheduler.task import Task, TaskNotFound
 from services.scheduler.ticket import Ticket, TicketNotFound
 from services.scheduler.way_out import WAY_OUT
 from shared.contracts.lock import ListLocks, LockList, LockView
-from shared.contracts.task import DagStatus, Explain, GetTask, ReadyTasks, TaskClaimed, TaskCreated
+from shared.contracts.task import (
+    DagStatus,
+    Explain,
+    GetTask,
+    ReadyTasks,
+    ReadyTasksMeasure,
+    TaskClaimed,
+    TaskCreated,
+)
 from shared.kernel.reading import Reading, Recorded
 
 Rows = Sequence[Mapping[str, Any]]
@@ -289,6 +299,24 @@ async def ready_tasks(query: ReadyTasks, reading: Reading) -> Mapping[str, Any]:
         return {"tasks": await reading.rows(in_order.where(*of_ticket))}
     first = await ready_candidates(ReadyCandidates(None, None, query.limit), reading)
     return {"tasks": await reading.rows(in_order.where(columns.task_id.in_(first)))}
+
+
+async def measure_ready_tasks(reading: Reading, at: datetime) -> ReadyTasksMeasure:
+    """How many tasks may be claimed, by the counts that are kept, and since when the first of them."""
+    counts = await reading.rows(select(ready_count).where(ready_count.c.count > 0))
+    oldest = select(func.min(columns.ready_at).label("ready_at")).where(columns.lane.is_not(None))
+    [first] = await reading.rows(oldest)
+    by_phase, by_priority = Counter[str](), Counter[str]()
+    for row in counts:
+        by_phase[row["phase_id"]] += row["count"]
+        by_priority[row["priority"]] += row["count"]
+    waited = (at - first["ready_at"]).total_seconds() if first["ready_at"] else 0.0
+    return ReadyTasksMeasure(
+        count=by_phase.total(),
+        by_phase=by_phase,
+        by_priority=by_priority,
+        oldest_wait_seconds=round(max(0.0, waited), 3),
+    )
 
 
 async def dag_status(query: DagStatus, reading: Reading) -> Dag:

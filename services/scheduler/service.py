@@ -97,6 +97,7 @@ scheduler = Service(
         agent.AgentDeregistered: reactions.release_deregistered,
         collaboration.HandoffAccepted: reactions.hand_over_claim,
     },
+    measures={task.ReadyTasksMeasure: queries.measure_ready_tasks},
     answers={
         task.GetTask: queries.get_task,
         task.ReadyTasks: queries.ready_tasks,

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     DDL,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -93,6 +94,16 @@ task_room = Table(
 )
 Index("task_room_by_rank", task_room.c.hall, task_room.c.rank, task_room.c.task_id)
 
+# How many tasks may be claimed, kept up with each change of the index: nobody counts a million of them.
+ready_count = Table(
+    "ready_count",
+    metadata,
+    Column("phase_id", Text, primary_key=True),
+    Column("priority", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+Index("task_index_by_ready_at", columns.ready_at, postgresql_where=columns.lane.is_not(None))
+
 REFRESH_ROOMS = """
 CREATE FUNCTION refresh_rooms() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off
@@ -124,13 +135,37 @@ BEGIN
 END
 $$
 """
+COUNT_READY = """
+CREATE FUNCTION count_ready() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO ready_count AS r (phase_id, priority, count)
+            SELECT phase_id, priority, count(*) FROM after WHERE lane IS NOT NULL GROUP BY 1, 2
+            ON CONFLICT (phase_id, priority) DO UPDATE SET count = r.count + excluded.count;
+    ELSE
+        INSERT INTO ready_count AS r (phase_id, priority, count)
+            SELECT phase_id, priority, sum(n) FROM (
+                SELECT phase_id, priority, 1 AS n FROM after WHERE lane IS NOT NULL
+                UNION ALL SELECT phase_id, priority, -1 FROM before WHERE lane IS NOT NULL
+            ) AS change GROUP BY 1, 2 HAVING sum(n) <> 0
+            ON CONFLICT (phase_id, priority) DO UPDATE SET count = r.count + excluded.count;
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
 TRIGGERS = (
     "CREATE TRIGGER rooms_after_insert AFTER INSERT ON task_index"
     " REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION refresh_rooms()",
     "CREATE TRIGGER rooms_after_update AFTER UPDATE ON task_index"
     " REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION refresh_rooms()",
+    "CREATE TRIGGER ready_after_insert AFTER INSERT ON task_index"
+    " REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION count_ready()",
+    "CREATE TRIGGER ready_after_update AFTER UPDATE ON task_index"
+    " REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION count_ready()",
 )
-for statement in (REFRESH_ROOMS, *TRIGGERS):
+for statement in (REFRESH_ROOMS, COUNT_READY, *TRIGGERS):
     event.listen(metadata, "after_create", DDL(statement))  # type: ignore[no-untyped-call]
 
 share_index = Table(

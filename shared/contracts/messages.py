@@ -137,6 +137,28 @@ class Query(Contract):
         return owner_of(noun_of(cls))
 
 
+class Measure(Contract):
+    """What a service tells of its state at a time: telemetry, heard by who listens and kept by nobody.
+
+    `ReadyTasksMeasure` of `contracts/task.py` is `tel.scheduler.ready_tasks`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    drifting: ClassVar[frozenset[str]] = frozenset()
+    """Fields that change as time passes: by themselves they are no news."""
+
+    @classmethod
+    def wire_name(cls) -> str:
+        """`ready_tasks`."""
+        return snake(cls.__name__.removesuffix("Measure"))
+
+    def told_by(self, other: "Measure | None") -> bool:
+        """Whether `other` said the same, but for what drifts."""
+        drifting = set(self.drifting)
+        return other is not None and self.model_dump(exclude=drifting) == other.model_dump(exclude=drifting)
+
+
 class Event(Contract):
     """A fact. Its type is noun and fact: `TaskClaimed` of `contracts/task.py` is `task.claimed`."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from shared.contracts.lock import GrantedLock, ResourceKey
-from shared.contracts.messages import Authority, Command, Event, Key, Moment, Priority, Query, Result
+from shared.contracts.messages import Authority, Command, Event, Key, Measure, Moment, Priority, Query, Result
 from shared.contracts.workflow import Workflow
 
 Needs = Literal["all", "any"] | int
@@ -870,6 +870,17 @@ class AssignmentLapsed(Event):
     ticket_id: Key
     claim_epoch: int
     at: Moment
+
+
+class ReadyTasksMeasure(Measure):
+    """How many tasks wait to be claimed, and how long the oldest of them has."""
+
+    drifting = frozenset({"oldest_wait_seconds"})
+
+    count: int = Field(description="Tasks that may be claimed, but for locks and limits.")
+    by_phase: dict[str, int] = Field(description="Phase id -> how many; phases without any are left out.")
+    by_priority: dict[str, int] = Field(description="Priority -> how many; those without any are left out.")
+    oldest_wait_seconds: float = Field(description="Since the oldest became ready; 0 when there is none.")
 
 
 class GetTask(Query):

@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 from shared.kernel import wire
 from shared.kernel.declaration import Service
 
+LANES: tuple[wire.Lane, ...] = ("cmd", "ask")
 REF = "#/components/schemas/{model}"
 
 
@@ -44,18 +45,9 @@ def document(service: Service) -> dict[str, Any]:
         operations[f"{action}-{name}"] = {"action": action, "channel": {"$ref": f"#/channels/{name}"}}
 
     for command in service.obeys:
-        add(
-            f"cmd-{command.wire_name()}",
-            wire.command_subject("cmd", service.name, command.wire_name()),
-            command,
-            "receive",
-        )
-        add(
-            f"ask-{command.wire_name()}",
-            wire.command_subject("ask", service.name, command.wire_name()),
-            command,
-            "receive",
-        )
+        for lane in LANES:
+            name = command.wire_name()
+            add(f"{lane}-{name}", wire.command_subject(lane, service.name, name), command, "receive")
     for query in service.answers:
         add(f"qry-{query.wire_name()}", wire.query_subject(service.name, query.wire_name()), query, "receive")
     for query in service.asks:

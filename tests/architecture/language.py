@@ -21,6 +21,7 @@ from shared.contracts.messages import (
     Command,
     Contract,
     Event,
+    Measure,
     Query,
     Result,
     noun_of,
@@ -29,7 +30,7 @@ from shared.contracts.messages import (
 from shared.kernel.declaration import Service
 from tests.architecture.source import ROOT
 
-MESSAGES = (Command, Event, Query, Result)
+MESSAGES = (Command, Event, Query, Result, Measure)
 KEY = typing.get_args(messages.Key)[1]
 UNITS = ("_seconds", "_ms", "_bytes", "_percent")
 

@@ -41,7 +41,7 @@ async def fill(shop: Shop, tasks: Sequence[Task]) -> None:
     await shop.world.fetch(
         "INSERT INTO scheduler.task_index SELECT * FROM"
         " jsonb_populate_recordset(NULL::scheduler.task_index, $1::text::jsonb)",
-        json.dumps([dict(row(task)) for task in tasks]),
+        json.dumps([dict(row(task)) for task in tasks], default=str),
     )
 
 

@@ -11,7 +11,7 @@ from shared.kernel.schema import migrate
 from shared.testing.world import World
 
 TRIGGERS = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname"
-FUNCTION = "SELECT prosrc FROM pg_proc WHERE proname = 'refresh_rooms'"
+FUNCTION = "SELECT prosrc FROM pg_proc WHERE proname IN ('refresh_rooms', 'count_ready') ORDER BY proname"
 
 
 def differences(connection: Connection) -> list[object]:
@@ -30,7 +30,7 @@ async def made(world: World) -> list[list[object]]:
 async def test_the_migrations_make_what_is_declared(a_world: World) -> None:
     await a_world.install(scheduler, tables=[metadata])
     declared = await made(a_world)
-    assert [len(found) for found in declared] == [2, 1]
+    assert [len(found) for found in declared] == [4, 2]
     await a_world.execute("DROP SCHEMA scheduler CASCADE")
     await migrate(a_world.database_url, ["scheduler"])
     assert await made(a_world) == declared

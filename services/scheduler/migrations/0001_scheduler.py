@@ -2,7 +2,19 @@
 
 from alembic import op
 from alembic.operations import Operations
-from sqlalchemy import ARRAY, Boolean, Column, DateTime, Double, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.kernel.schema import install_kernel, install_tables
@@ -43,11 +55,35 @@ BEGIN
 END
 $$
 """
+COUNT_READY = """
+CREATE FUNCTION count_ready() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO ready_count AS r (phase_id, priority, count)
+            SELECT phase_id, priority, count(*) FROM after WHERE lane IS NOT NULL GROUP BY 1, 2
+            ON CONFLICT (phase_id, priority) DO UPDATE SET count = r.count + excluded.count;
+    ELSE
+        INSERT INTO ready_count AS r (phase_id, priority, count)
+            SELECT phase_id, priority, sum(n) FROM (
+                SELECT phase_id, priority, 1 AS n FROM after WHERE lane IS NOT NULL
+                UNION ALL SELECT phase_id, priority, -1 FROM before WHERE lane IS NOT NULL
+            ) AS change GROUP BY 1, 2 HAVING sum(n) <> 0
+            ON CONFLICT (phase_id, priority) DO UPDATE SET count = r.count + excluded.count;
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
 TRIGGERS = (
     "CREATE TRIGGER rooms_after_insert AFTER INSERT ON task_index"
     " REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION refresh_rooms()",
     "CREATE TRIGGER rooms_after_update AFTER UPDATE ON task_index"
     " REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION refresh_rooms()",
+    "CREATE TRIGGER ready_after_insert AFTER INSERT ON task_index"
+    " REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION count_ready()",
+    "CREATE TRIGGER ready_after_update AFTER UPDATE ON task_index"
+    " REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION count_ready()",
 )
 
 
@@ -96,11 +132,12 @@ def upgrade() -> None:
     )
     Index("task_index_by_agent", columns.agent_id, postgresql_where=columns.agent_id.is_not(None))
     Index("task_index_by_ticket", columns.ticket_id, columns.ended, columns.task_id)
+    Index("task_index_by_ready_at", columns.ready_at, postgresql_where=columns.lane.is_not(None))
     _add_rooms_and_locks(tables)
     operations = Operations(op.get_context())
     install_kernel(operations, "scheduler")
     install_tables(operations, "scheduler", tables)
-    for statement in (REFRESH_ROOMS, *TRIGGERS):
+    for statement in (REFRESH_ROOMS, COUNT_READY, *TRIGGERS):
         op.execute(statement)
 
 
@@ -120,6 +157,13 @@ def _add_rooms_and_locks(tables: MetaData) -> None:
         Column("workflow_limit", Integer),
     )
     Index("task_room_by_rank", task_room.c.hall, task_room.c.rank, task_room.c.task_id)
+    Table(
+        "ready_count",
+        tables,
+        Column("phase_id", Text, primary_key=True),
+        Column("priority", Text, primary_key=True),
+        Column("count", BigInteger, nullable=False),
+    )
     Table(
         "share_index",
         tables,
