@@ -215,6 +215,17 @@ def test_locks_and_the_hold_of_a_ticket_keep_a_task_from_being_assigned() -> Non
     assert (shop.status("b"), shop.status("c")) == ("ready", "ready")
 
 
+def test_a_limit_of_the_workflow_holds_for_what_is_assigned_too() -> None:
+    shop = Workshop(WORKFLOW.model_copy(update={"max_running_per_ticket": 1}))
+    for task_id in "ab":
+        shop.create(task_id)
+        assign(shop, task_id)
+    assert (shop.status("a"), shop.status("b")) == ("claimed", "ready")
+    shop.do(CompleteTask(task_id="a", claim_epoch=1))
+    assign(shop, "b")
+    assert shop.status("b") == "claimed"
+
+
 @pytest.mark.parametrize("cause", ["quarantine", "unavailable"])
 def test_nothing_is_assigned_to_an_agent_that_may_have_no_tasks(cause: Any) -> None:
     shop = Workshop()

@@ -16,6 +16,7 @@ from services.scheduler.ticket import Ticket
 from shared.contracts.messages import Command, Event
 from shared.contracts.task import (
     AddDependency,
+    AssignTask,
     CancelTask,
     Claimed,
     ClaimTask,
@@ -80,6 +81,7 @@ class Life(RuleBasedStateMachine):
         self.seen = len(self.shop.events)
         self.attempts: dict[str, int] = defaultdict(int)
         self.pardoned: set[str] = set()
+        self.heard: set[tuple[str, int]] = set()
 
     def do(self, command: Command, *allowed: type[Refused]) -> bool:
         """Whether it was done, rather than refused in one of the `allowed` ways."""
@@ -123,7 +125,17 @@ class Life(RuleBasedStateMachine):
 
     @rule(agent_id=AGENTS, max_tasks=st.integers(1, 3))
     def claim(self, agent_id: str, max_tasks: int) -> None:
-        self.do(ClaimTask(agent_id=agent_id, max_tasks=max_tasks))
+        facts = self.shop.do(ClaimTask(agent_id=agent_id, max_tasks=max_tasks))
+        told = (task for fact in facts if isinstance(fact, Claimed) for task in fact.tasks)
+        self.heard |= {(task.task_id, task.claim_epoch) for task in told}
+
+    @precondition(lambda self: self.shop.task_ids)
+    @rule(index=st.integers(0, 99), agent_id=AGENTS)
+    def assign(self, index: int, agent_id: str) -> None:
+        task = self.shop.task(self.pick(index))
+        free = not self.shop.reasons(task.task_id)
+        self.do(AssignTask(task_id=task.task_id, agent_id=agent_id))
+        assert (self.shop.task(task.task_id).claim_epoch > task.claim_epoch) == free
 
     @precondition(lambda self: self.shop.task_ids)
     @rule(index=st.integers(0, 99), kind=REPORTS, off=st.sampled_from([0, 0, 0, 0, -1, 1]))
@@ -216,10 +228,22 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def a_task_is_explained_exactly_when_it_is_not_handed_out(self) -> None:
-        facts = self.shop.decide(ClaimTask(agent_id="bob", max_tasks=100))
+        facts = self.shop.decide(ClaimTask(agent_id="joe", max_tasks=100))
         offered = {task.task_id for fact in facts if isinstance(fact, Claimed) for task in fact.tasks}
         assert offered == {task.task_id for task in self.tasks() if not self.shop.reasons(task.task_id)}
         assert offered == {task.task_id for task in self.tasks() if row(task)["lane"]}
+
+    @invariant()
+    def an_agent_hears_of_exactly_what_was_claimed_for_it_and_not_begun(self) -> None:
+        for agent_id in ("bob", "eve"):
+            facts = self.shop.decide(ClaimTask(agent_id=agent_id, max_tasks=100))
+            told = {task.task_id for fact in facts if isinstance(fact, Claimed) for task in fact.tasks}
+            mine = {t.task_id for t in self.tasks() if t.agent_id == agent_id and t.status == "claimed"}
+            heard = {
+                task_id for task_id in mine if (task_id, self.shop.task(task_id).claim_epoch) in self.heard
+            }
+            fresh = {task_id for task_id in self.shop.task_ids if not self.shop.reasons(task_id)}
+            assert told == (mine - heard) | fresh
 
     @invariant()
     def what_must_happen_later_is_on_a_timer(self) -> None:
