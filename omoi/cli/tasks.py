@@ -121,6 +121,7 @@ app.command()(assign)
 def _explain(explained: dict[str, Any]) -> None:
     if explained["dispatchable"]:
         out.print(f"Task {explained['task_id']} is ready: the next agent that can do it gets it.")
+        _remark(explained)
         return
     unless = ", but not handed out" if explained["status"] == "ready" else ""
     out.print(f"Task {explained['task_id']} is {explained['status']}{unless}.")
@@ -129,6 +130,12 @@ def _explain(explained: dict[str, Any]) -> None:
         for line in _details(reason):
             out.print(f"    {line}")
         out.print(f"  What moves it: {reason['way_out']}")
+    _remark(explained)
+
+
+def _remark(explained: dict[str, Any]) -> None:
+    for remark in explained.get("remarks", []):
+        out.print(f"Note: {remark['message']} {remark['way_out']}")
 
 
 def _details(reason: dict[str, Any]) -> list[str]:

@@ -7,7 +7,9 @@ from shared.contracts.task import (
     AgentAssigned,
     AgentFollowed,
     AssignmentLapsed,
+    CapabilitiesFollowed,
     FollowAgent,
+    FollowCapabilities,
     TaskPickedUp,
     Withholding,
 )
@@ -35,6 +37,9 @@ class Agent:
     causes: dict[Withholding, Withheld] = field(default_factory=dict)
     assigned: dict[str, int] = field(default_factory=dict)
     """Task -> epoch of the claim that was made for it and that it has not picked up."""
+    capabilities: tuple[str, ...] = ()
+    capabilities_at: datetime | None = None
+    """When it said so; None for one that was never registered."""
 
     @property
     def available(self) -> bool:
@@ -57,6 +62,14 @@ def follow_agent(command: FollowAgent, past: Past, context: Context) -> Facts:
     return [AgentFollowed(**command.model_dump())]
 
 
+def follow_capabilities(command: FollowCapabilities, past: Past, context: Context) -> Facts:
+    """Remember the newest word on what an agent can do."""
+    known = past.of(Agent, command.agent_id).capabilities_at
+    if known is not None and known >= command.at:
+        return []
+    return [CapabilitiesFollowed(**command.model_dump())]
+
+
 def refuse_quarantined(agent: Agent) -> None:
     """Refuse an agent that is in quarantine."""
     cause = agent.causes.get("quarantine")
@@ -69,7 +82,7 @@ def refuse_quarantined(agent: Agent) -> None:
         )
 
 
-AgentEvent = AgentFollowed | AgentAssigned | TaskPickedUp | AssignmentLapsed
+AgentEvent = AgentFollowed | CapabilitiesFollowed | AgentAssigned | TaskPickedUp | AssignmentLapsed
 
 
 def evolve(agent: Agent, event: AgentEvent) -> Agent:
@@ -78,6 +91,8 @@ def evolve(agent: Agent, event: AgentEvent) -> Agent:
         case AgentFollowed():
             cause = Withheld(event.withheld, event.reason, event.at)
             return replace(agent, agent_id=event.agent_id, causes={**agent.causes, event.cause: cause})
+        case CapabilitiesFollowed(agent_id=agent_id, capabilities=known, at=at):
+            return replace(agent, agent_id=agent_id, capabilities=known, capabilities_at=at)
         case AgentAssigned():
             assigned = {**agent.assigned, event.task_id: event.claim_epoch}
             return replace(agent, agent_id=event.agent_id, assigned=assigned)

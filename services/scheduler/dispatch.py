@@ -134,6 +134,16 @@ class ShareExhausted(TypedDict):
     task_ids: list[str]
 
 
+class NoAgent(TypedDict):
+    """No registered agent that is given tasks can do it: a remark, as a claim asks for no registration."""
+
+    code: Literal["no_agent"]
+    message: str
+    capabilities: list[str]
+    missing: list[str]
+    way_out: str
+
+
 Reason = (
     Ended
     | Claimed
@@ -157,6 +167,19 @@ def reasons(
         return [Ended(code="ended", message=f"It is {task.status}{why}", status=task.status)]
     found = [*_of_ticket(task, ticket), *_of_task(task), *_of_locks(task, locks)]
     return [*found, *_of_shares(task, shares)]
+
+
+def no_agent(task: Task, missing: Sequence[str]) -> NoAgent:
+    """What is said of a task when nobody has all it requires; `missing` is what nobody has at all."""
+    required = list(task.required_capabilities)
+    lacks = f"has {' or '.join(missing)}" if missing else f"has all of {', '.join(required)}"
+    return NoAgent(
+        code="no_agent",
+        message=f"No agent that is registered, alive and available {lacks}.",
+        capabilities=required,
+        missing=list(missing),
+        way_out="Register or release an agent that has the capabilities, or add them to one.",
+    )
 
 
 def left_behind(task: Task, ticket: Ticket) -> bool:

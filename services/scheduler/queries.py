@@ -31,12 +31,13 @@ from services.scheduler.assignment import Assignment
 from services.scheduler.attempt import attempts
 from services.scheduler.claim import ClaimsOf, ReadyCandidates
 from services.scheduler.dag import Dag, dag
-from services.scheduler.dispatch import reasons
+from services.scheduler.dispatch import no_agent, reasons
 from services.scheduler.lock import Lock
 from services.scheduler.settle import OpenTasksOf
 from services.scheduler.share import Share
 from services.scheduler.tables import (
     assignment_index,
+    can_do,
     columns,
     lock_index,
     ready_count,
@@ -337,7 +338,21 @@ async def explain(query: Explain, reading: Reading) -> Mapping[str, Any]:
     locks = [await reading.state(Lock, resource_key) or Lock() for resource_key in task.resources]
     shares = [await reading.state(Share, share_id) or Share() for share_id, _ in task.shares]
     found = [await _in_detail(dict(one), task, reading) for one in reasons(task, ticket, locks, shares)]
-    return {"task_id": task.task_id, "status": task.status, "dispatchable": not found, "reasons": found}
+    told = {"task_id": task.task_id, "status": task.status, "dispatchable": not found, "reasons": found}
+    return {**told, **await _remarks(task, reading)}
+
+
+async def _remarks(task: Task, reading: Reading) -> Mapping[str, Any]:
+    """What holds up no claim and is still worth knowing; left out when there is nothing to say."""
+    required = task.required_capabilities
+    if task.ended or task.claimed or not required:
+        return {}
+    asked = (required, *([one] for one in required))
+    able = [can_do(capabilities).label(f"able_{number}") for number, capabilities in enumerate(asked)]
+    [found] = await reading.rows(select(*able))
+    anybody, *each = found.values()
+    missing = [one for one, known in zip(required, each, strict=True) if not known]
+    return {} if anybody else {"remarks": [no_agent(task, missing)]}
 
 
 async def _in_detail(found: dict[str, Any], task: Task, reading: Reading) -> dict[str, Any]:

@@ -7,7 +7,10 @@ from shared.contracts.agent import (
     AgentDeregistered,
     AgentLost,
     AgentQuarantined,
+    AgentRecovered,
+    AgentRegistered,
     AgentReleased,
+    AgentUpdated,
 )
 from shared.contracts.collaboration import HandoffAccepted
 from shared.contracts.context import ContextUpdated
@@ -25,6 +28,7 @@ from shared.contracts.task import (
     EnterPhase,
     FollowAgent,
     FollowBlockers,
+    FollowCapabilities,
     FollowContext,
     FollowEdit,
     FollowMigration,
@@ -118,6 +122,32 @@ def release_lost(event: AgentLost) -> Sequence[Command]:
     return [ReleaseClaims(agent_id=event.agent_id, reason=reason, before=event.at)]
 
 
+def lose_agent(event: AgentLost) -> Sequence[Command]:
+    """Take its tasks from an agent that fell silent, and count on it no more until it is back."""
+    gone = FollowAgent(agent_id=event.agent_id, cause="gone", withheld=True, reason="lost", at=event.at)
+    return [*release_lost(event), gone]
+
+
+def follow_registration(event: AgentRegistered) -> Sequence[Command]:
+    """Count on an agent that is there, for what it can do."""
+    return [
+        FollowCapabilities(agent_id=event.agent_id, capabilities=event.capabilities, at=event.at),
+        FollowAgent(agent_id=event.agent_id, cause="gone", withheld=False, at=event.at),
+    ]
+
+
+def follow_recovery(event: AgentRecovered) -> Sequence[Command]:
+    """Count on an agent that is back."""
+    return [FollowAgent(agent_id=event.agent_id, cause="gone", withheld=False, at=event.at)]
+
+
+def follow_update(event: AgentUpdated) -> Sequence[Command]:
+    """Remember what an agent can do now, if that is what it changed."""
+    if event.capabilities is None:
+        return []
+    return [FollowCapabilities(agent_id=event.agent_id, capabilities=event.capabilities, at=event.at)]
+
+
 def release_quarantined(event: AgentQuarantined) -> Sequence[Command]:
     """Take its tasks from an agent that may have none."""
     reason = f"Agent {event.agent_id} is quarantined: {event.reason}"
@@ -144,6 +174,12 @@ def release_deregistered(event: AgentDeregistered) -> Sequence[Command]:
     """Take its tasks from an agent that left."""
     reason = f"Agent {event.agent_id} has left{f': {event.reason}' if event.reason else '.'}"
     return [ReleaseClaims(agent_id=event.agent_id, reason=reason, before=event.at)]
+
+
+def lose_deregistered(event: AgentDeregistered) -> Sequence[Command]:
+    """Take its tasks from an agent that left, and count on it no more."""
+    gone = FollowAgent(agent_id=event.agent_id, cause="gone", withheld=True, reason="left", at=event.at)
+    return [*release_deregistered(event), gone]
 
 
 def hand_over_claim(event: HandoffAccepted) -> Sequence[Command]:

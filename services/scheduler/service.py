@@ -19,13 +19,15 @@ from services.scheduler import (
     visit,
     workflow,
 )
-from services.scheduler.agent import follow_agent
+from services.scheduler.agent import Agent, follow_agent, follow_capabilities
 from services.scheduler.assignment import Assignment
 from services.scheduler.decision import AGGREGATES
 from services.scheduler.effects import ASSIGNING
 from services.scheduler.lock import Lock
 from services.scheduler.share import Share
 from services.scheduler.tables import (
+    agent_index,
+    agent_row,
     assignment_index,
     assignment_row,
     lock_index,
@@ -65,6 +67,7 @@ scheduler = Service(
         task.EndAssignment: assigning.end_assignment,
         task.HandOverClaim: handover.hand_over_claim,
         task.FollowAgent: follow_agent,
+        task.FollowCapabilities: follow_capabilities,
         task.FollowWorkflow: workflow.follow_workflow,
         task.FollowTicket: visit.follow_ticket,
         task.FollowEdit: following.follow_edit,
@@ -90,11 +93,14 @@ scheduler = Service(
         phase.TicketMigrated: reactions.follow_migration,
         phase.PhaseTransitioned: reactions.enter_phase,
         context.ContextUpdated: reactions.follow_context,
-        agent.AgentLost: reactions.release_lost,
+        agent.AgentRegistered: reactions.follow_registration,
+        agent.AgentUpdated: reactions.follow_update,
+        agent.AgentRecovered: reactions.follow_recovery,
+        agent.AgentLost: reactions.lose_agent,
         agent.AgentQuarantined: reactions.release_quarantined,
         agent.AgentReleased: reactions.follow_release,
         agent.AgentAvailabilityChanged: reactions.follow_availability,
-        agent.AgentDeregistered: reactions.release_deregistered,
+        agent.AgentDeregistered: reactions.lose_deregistered,
         collaboration.HandoffAccepted: reactions.hand_over_claim,
     },
     measures={task.ReadyTasksMeasure: queries.measure_ready_tasks},
@@ -114,6 +120,7 @@ scheduler = Service(
         Index(task_index, Task, row),
         Index(lock_index, Lock, lock_row),
         Index(share_index, Share, share_row),
+        Index(agent_index, Agent, agent_row),
         Index(assignment_index, Assignment, assignment_row),
     ],
     activities=[ASSIGNING],

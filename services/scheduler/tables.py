@@ -1,7 +1,7 @@
 """The indexes: of tasks, where a claim finds the next one and a ticket its own, and of locks."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Double,
     Index,
@@ -19,10 +20,13 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    cast,
     event,
+    exists,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.scheduler.agent import Agent
 from services.scheduler.assignment import Assignment
 from services.scheduler.lock import Hold, Lock, Waiter
 from services.scheduler.share import Share
@@ -175,6 +179,15 @@ share_index = Table(
     Column("running", Integer, nullable=False),
 )
 
+# Registered agents that may be given tasks, by what they can do.
+agent_index = Table(
+    "agent_index",
+    metadata,
+    Column("agent_id", Text, primary_key=True),
+    Column("capabilities", ARRAY(Text), nullable=False),
+)
+Index("agent_index_by_capabilities", agent_index.c.capabilities, postgresql_using="gin")
+
 lock_index = Table(
     "lock_index",
     metadata,
@@ -240,6 +253,18 @@ def row(task: Task) -> Mapping[str, Any]:
         "ticket_limit": task.max_running_per_ticket,
         "workflow_limit": task.max_running_per_workflow,
     }
+
+
+def agent_row(agent: Agent) -> Mapping[str, Any] | None:
+    """The row of an agent; none while it is given no tasks, or was never registered."""
+    if agent.withheld_because or agent.capabilities_at is None:
+        return None
+    return {"agent_id": agent.agent_id, "capabilities": agent.capabilities}
+
+
+def can_do(capabilities: Sequence[str]) -> ColumnElement[bool]:
+    """Whether there is an agent that has all of them."""
+    return exists().where(agent_index.c.capabilities.op("@>")(cast(list(capabilities), ARRAY(Text))))
 
 
 def share_row(share: Share) -> Mapping[str, Any] | None:

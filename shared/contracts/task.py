@@ -12,8 +12,8 @@ Needs = Literal["all", "any"] | int
 Epoch = Annotated[int, Field(description="The `claim_epoch` the claim was answered with.")]
 OnDependencyFailure = Literal["block", "skip", "fail"]
 """Once the dependencies can no longer be met: wait for a person, be cancelled, or fail."""
-Withholding = Literal["quarantine", "unavailable"]
-"""Why an agent is given no tasks: it is in quarantine, or was taken out."""
+Withholding = Literal["quarantine", "unavailable", "gone"]
+"""Why an agent is given no tasks: it is in quarantine, was taken out, or was lost or has left."""
 YEAR_SECONDS = 366 * 86_400
 
 
@@ -424,6 +424,24 @@ class FollowAgent(Command):
     cause: Withholding
     withheld: bool
     reason: str = ""
+    at: Moment
+
+
+class FollowCapabilities(Command):
+    """Remember what an agent can do. Sent by the scheduler when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    agent_id: Key
+    capabilities: tuple[str, ...]
+    at: Moment
+
+
+class CapabilitiesFollowed(Event):
+    """The scheduler knows what an agent can do."""
+
+    agent_id: Key
+    capabilities: tuple[str, ...]
     at: Moment
 
 

@@ -170,6 +170,13 @@ def _add_rooms_and_locks(tables: MetaData) -> None:
         Column("share_id", Text(collation="C"), primary_key=True),
         Column("running", Integer, nullable=False),
     )
+    agent_index = Table(
+        "agent_index",
+        tables,
+        Column("agent_id", Text, primary_key=True),
+        Column("capabilities", ARRAY(Text), nullable=False),
+    )
+    Index("agent_index_by_capabilities", agent_index.c.capabilities, postgresql_using="gin")
     lock_index = Table(
         "lock_index",
         tables,
