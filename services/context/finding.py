@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.contracts.context import Findings
 
-MAX_ENTRIES = 10
+MAX_ENTRIES = 50
 """Of one kind in one result."""
 MAX_TEXT = 400
 """Characters of one entry."""

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from services.gates.agent import ANONYMOUS
 from services.gates.artifact import Submission, fault_of_content, read_artifacts, sha256_of
 from services.gates.criteria import findings_of, summary_of
 from services.gates.gate import Gate
@@ -31,7 +32,6 @@ from shared.contracts.gate import (
     SubmitArtifact,
     ValidateGate,
 )
-from shared.contracts.messages import Authority
 from shared.kernel.decider import Context, Facts, Past, Refused
 
 
@@ -141,8 +141,8 @@ def _noted(visit: Visit, command: CollectTask, standing: Standing) -> GateTaskNo
 
 
 def _collected(visit: Visit, command: CollectTask, context: Context) -> list[GateArtifactSubmitted]:
-    """Only what a service passes on can have been measured."""
-    trusted = context.authority >= Authority.SYSTEM
+    """Nobody in particular can have measured anything: who says so has a name that the broker vouches for."""
+    trusted = command.reported_by != ANONYMOUS
     return [
         _submitted(
             visit,

@@ -1,5 +1,7 @@
 """A ticket that moves on, or goes on under another workflow version: what is asked for goes with it."""
 
+from dataclasses import replace
+
 from services.gates.gate import Gate
 from services.gates.ticket import Ticket, Visit, document_of, evolve, followed, gate_id
 from services.gates.verdict import judged, withdrawn
@@ -33,7 +35,10 @@ def begin_visit(command: BeginVisit, past: Past, context: Context) -> Facts:
 
 
 def follow_migration(command: FollowMigration, past: Past, context: Context) -> Facts:
-    """What is asked for goes on by the rules of the new version, with what was said so far."""
+    """What is asked for goes on by the rules of the new version, with what was said so far.
+
+    A verdict is given anew: phase takes no verdict of a version that the ticket is not under any more.
+    """
     ticket = followed(past, command.ticket_id)
     if command.migration <= ticket.migration:
         return []
@@ -44,10 +49,10 @@ def follow_migration(command: FollowMigration, past: Past, context: Context) -> 
     assert ticket.phase_id
     phase = document.phase(ticket.phase_id)
     gate = _gate(past, command.ticket_id, ticket)
-    if not phase or not phase.gated or not gate.open_request:
+    if not phase or not phase.gated or not (gate.open_request or gate.verdict):
         return [migrated, *withdrawn(gate, "The workflow no longer asks for it.", context)]
-    visit = Visit(command.ticket_id, phase, ticket.visits[phase.id])
-    return [migrated, *judged(visit, gate, context)]
+    visit = Visit(command.ticket_id, phase, ticket.visits[phase.id], command.workflow_version)
+    return [migrated, *judged(visit, replace(gate, changed=True), context)]
 
 
 def _gate(past: Past, ticket_id: str, ticket: Ticket) -> Gate:

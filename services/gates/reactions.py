@@ -100,7 +100,8 @@ def on_task_retried(event: TaskRetried) -> Sequence[Command]:
 
 
 TaskEvent = TaskCreated | TaskCompleted | TaskFailed | TaskCancelled | TaskRetried
-_TOLD = {"ticket_id", "phase_id", "visit", "task_id", "task_type", "template", "agent_id", "error"}
+_PLACE = {"ticket_id", "phase_id", "visit", "task_id", "task_type", "template"}
+_TOLD = _PLACE | {"agent_id", "reported_by", "error"}
 """What a report takes over from an event, where the event has it."""
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.gates.agent import VALIDATION, Agent
+from services.gates.agent import ANONYMOUS, VALIDATION, Agent
 from services.gates.gate import Gate
 from services.gates.request import Review
 from services.gates.ticket import Visit, visit_asked_for
@@ -82,7 +82,7 @@ def _check_reviewer(review: Review, gate: Gate, past: Past, context: Context) ->
             f"{context.actor} did work of this visit and may not review it. Let somebody else do so.",
             authors=sorted({*gate.workers, *gate.submitters}),
         )
-    able = VALIDATION in past.of(Agent, context.actor).capabilities
+    able = context.actor != ANONYMOUS and VALIDATION in past.of(Agent, context.actor).capabilities
     if context.authority < Authority.MONITOR and not (review.kind == "agent" and able):
         raise ReviewerNotQualified(
             f"{context.actor} may not give this review. It is for "

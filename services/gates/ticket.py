@@ -48,6 +48,7 @@ class Visit:
     ticket_id: str
     phase: Phase
     number: int
+    workflow_version: str | None
 
     @property
     def gate_id(self) -> str:
@@ -112,7 +113,9 @@ def followed(past: Past, ticket_id: str) -> Ticket:
 
 def visit_of(past: Past, ticket_id: str, phase_id: str, visit: int) -> Visit:
     """The visit that an event of another service speaks of. Raises Unavailable and UnknownPhase."""
-    return Visit(ticket_id, _phase(document_of(past, followed(past, ticket_id)), phase_id, ticket_id), visit)
+    ticket = followed(past, ticket_id)
+    phase = _phase(document_of(past, ticket), phase_id, ticket_id)
+    return Visit(ticket_id, phase, visit, ticket.workflow_version)
 
 
 def visit_asked_for(past: Past, ticket_id: str, phase_id: str | None) -> Visit:
@@ -147,7 +150,7 @@ def chosen_visit(
             visits=last,
             current_phase=ticket.phase_id,
         )
-    return Visit(ticket_id, phase, visit or last)
+    return Visit(ticket_id, phase, visit or last, ticket.workflow_version)
 
 
 def document_of(past: Past, ticket: Ticket) -> Workflow:

@@ -155,11 +155,12 @@ def judged(visit: Visit, gate: Gate, context: Context) -> list[Fact]:
     verdict = "failed" if reasons else "passed"
     if (gate.verdict, gate.blocking_reasons, gate.changed) == (verdict, reasons, False):
         return gone
-    artifacts = tuple(evidence.artifact_id for evidence in gate.counting)
-    if not reasons:
-        return [*gone, GatePassed(**visit.fields(), artifacts=artifacts, at=context.at)]
-    failed = GateFailed(**visit.fields(), blocking_reasons=reasons, artifacts=artifacts, at=context.at)
-    return [*gone, failed]
+    told = visit.fields() | {
+        "artifacts": tuple(evidence.artifact_id for evidence in gate.counting),
+        "at": context.at,
+        "workflow_version": visit.workflow_version,
+    }
+    return [*gone, GateFailed(**told, blocking_reasons=reasons) if reasons else GatePassed(**told)]
 
 
 def withdrawn(gate: Gate, why: str, context: Context) -> list[Fact]:

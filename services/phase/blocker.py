@@ -14,6 +14,8 @@ from shared.contracts.phase import (
 )
 from shared.kernel.decider import Context, Fact, Facts, Lookup, Past, Refused
 
+CYCLE_TOLD = 20
+"""Most tickets of a cycle that a refusal names."""
 PAGE = 200
 """Tickets told in one decision, so that a ticket for which very many wait stops nobody else."""
 
@@ -129,10 +131,12 @@ def _refuse_cycle(past: Past, ticket_id: str, blocker_id: str) -> None:
 
 
 def _cycle(cycle: list[str]) -> BlockerCycle:
+    told = cycle if len(cycle) <= CYCLE_TOLD else [*cycle[: CYCLE_TOLD - 2], "...", *cycle[-2:]]
     return BlockerCycle(
-        f"The tickets would wait for each other for ever: {' -> '.join(cycle)}. "
+        f"The tickets would wait for each other for ever: {' -> '.join(told)}. "
         "Remove one of these blockers first, or add none.",
-        cycle=cycle,
+        cycle=told,
+        length=len(cycle) - 1,
     )
 
 

@@ -42,6 +42,8 @@ class Journey:
     """Phase -> how often its gate has sent the ticket back."""
     moves: int = 0
     """How often the ticket has moved."""
+    entered: dict[str, int] = field(default_factory=dict)
+    """Phase -> which move began the latest visit; 0 for the phase it was opened in."""
 
     def moved(self, event: PhaseTransitioned) -> "Journey":
         """The journey after a move; a verdict outlives it only where the same visit goes on."""
@@ -64,6 +66,7 @@ class Journey:
             spoken=spoken,
             regressions={**self.regressions, **back},
             moves=self.moves + 1,
+            entered=self.entered if goes_on else {**self.entered, event.to_phase: self.moves + 1},
         )
 
     def settled(self, event: GateSettled) -> "Journey":
@@ -78,8 +81,13 @@ class Journey:
 
     def unsettled(self, event: GateUnsettled) -> "Journey":
         """The journey after the verdict on its visit was taken back."""
-        verdicts = {phase: verdict for phase, verdict in self.verdicts.items() if phase != event.phase_id}
-        return replace(self, verdicts=verdicts, spoken=self._spoken(event.phase_id, event.at))
+        without = self.without_verdict(event.phase_id)
+        return replace(without, spoken=self._spoken(event.phase_id, event.at))
+
+    def without_verdict(self, phase_id: str) -> "Journey":
+        """The journey without what the gate of a phase said."""
+        verdicts = {phase: verdict for phase, verdict in self.verdicts.items() if phase != phase_id}
+        return replace(self, verdicts=verdicts)
 
     def _spoken(self, phase_id: str, at: datetime | None) -> dict[str, datetime]:
         return {**self.spoken, phase_id: at} if at else self.spoken
@@ -148,7 +156,11 @@ class Standing:
         verdict = self.journey.verdicts.get(phase.id)
         if verdict and verdict.blocking_reasons:
             return verdict.blocking_reasons
-        return (f"The gate of {phase.id} has {'failed' if verdict else 'not passed yet'}.",)
+        if verdict and verdict.passed:
+            return (f"The gate of {phase.id} passed before the ticket went back; it must pass again.",)
+        if verdict:
+            return (f"The gate of {phase.id} has failed.",)
+        return (f"The gate of {phase.id} has not passed yet.",)
 
     def _behind(self) -> Sequence[Phase]:
         """The phases whose gates count when the ticket moves on.
@@ -163,8 +175,14 @@ class Standing:
         return [phase for phase in self.workflow.phases if phase == start or _is_later(phase, start)]
 
     def _passed(self, phase: Phase) -> bool:
+        """Whether its gate has passed since the ticket last came to the phase it works in.
+
+        What passed before the ticket went back to an earlier phase passed on work that is being done again.
+        """
         verdict = self.journey.verdicts.get(phase.id)
-        return verdict is not None and verdict.passed
+        entered = self.journey.entered
+        since = entered.get(phase.id, 0) >= entered.get(self.working_phase, 0)
+        return verdict is not None and verdict.passed and since
 
     def _phase(self, phase_id: str) -> Phase:
         phase = self.workflow.phase(phase_id)

@@ -1,14 +1,34 @@
 """Pinning a ticket to another version of its workflow."""
 
-from collections.abc import Set
+from typing import Any
 
 from services.phase.journey import Standing
 from services.phase.ticket import GateNotPassed, Ticket, UnknownPhase, existing, resolving, standing_of
 from services.phase.workflow import NamedWorkflow, UnknownWorkflow, WorkflowVersion
 from shared.contracts.messages import Authority
 from shared.contracts.phase import MigrateTicket, TicketMigrated, TicketRef
-from shared.contracts.workflow import Workflow
+from shared.contracts.workflow import Phase, Workflow
 from shared.kernel.decider import Context, Facts, Past, Refused
+
+WAYS = {
+    "sequence_order",
+    "allowed_transitions",
+    "is_terminal",
+    "auto_advance",
+    "on_failure",
+    "max_regressions",
+}
+"""Fields of a phase that say where a ticket goes from it."""
+FREE = {
+    "name",
+    "description",
+    "done_definitions",
+    "phase_prompt",
+    "next_steps_guide",
+    "tasks",
+    "configuration",
+}
+"""Fields that neither say that nor what the gate asks for."""
 
 
 class HoldDiffers(Refused):
@@ -36,9 +56,18 @@ def migrate_ticket(command: MigrateTicket, past: Past, context: Context) -> Fact
         move=standing.journey.moves,
         actor=context.actor,
         at=context.at,
+        void_phase=_void(standing, workflow),
     )
     done_there = any(phase.id == migrated.phase_id and phase.is_terminal for phase in workflow.phases)
     return [migrated, answer, *([resolving(ticket.ticket_id, context.at)] if done_there else [])]
+
+
+def _void(standing: Standing, workflow: Workflow) -> str | None:
+    """The phase whose gate asks something else in the new version: what it said of the ticket is void."""
+    before, after = (version.phase(standing.working_phase) for version in (standing.workflow, workflow))
+    assert before is not None, "a ticket works in a phase of its version"
+    assert after is not None, "a version that lacks the phase was refused"
+    return None if asks(before) == asks(after) else before.id
 
 
 def _version(past: Past, ticket: Ticket, version: str) -> Workflow:
@@ -74,29 +103,30 @@ def _refuse_lost(standing: Standing, workflow: Workflow, version: str) -> None:
 
 
 def _refuse_way_round(standing: Standing, workflow: Workflow, version: str) -> None:
-    """Refuse a version that asks something else of a gate that has not passed, or leads round it."""
+    """Refuse, while a gate has not passed, a version with other ways or other gates."""
     phase_id = standing.working_phase
-    before, after = standing.workflow.phase(phase_id), workflow.phase(phase_id)
+    before = standing.workflow.phase(phase_id)
     assert before is not None, "a ticket stands in a phase of its version"
-    assert after is not None, "the phase was looked up just now"
     verdict = standing.journey.verdicts.get(phase_id)
     if not before.gated or (verdict and verdict.passed):
         return
-    asked = [(phase.gated, phase.gate, phase.expected_outputs) for phase in (before, after)]
-    if asked[0] == asked[1] and _free_ways(workflow, phase_id) <= _free_ways(standing.workflow, phase_id):
+    if _ways(workflow) == _ways(standing.workflow):
         return
     raise GateNotPassed(
         f"Ticket {standing.ticket_id} cannot be migrated to version {version} while the gate of {phase_id} "
-        "has not passed: that version has another gate there. Pass it first, or let a guardian migrate.",
+        "has not passed: that version has other gates or ways. Pass it first, or let a guardian migrate.",
         blocking_reasons=list(standing.waits_for(before)),
         phase_id=phase_id,
         visit=standing.working_visit,
     )
 
 
-def _free_ways(workflow: Workflow, phase_id: str) -> Set[str]:
-    """Phases a ticket that works in `phase_id` may go to without its gate, also from hold."""
-    order = {phase.id: phase.sequence_order for phase in workflow.phases}
-    stations = [phase for phase in workflow.phases if phase.id in (phase_id, workflow.blocked_phase)]
-    ways = {target for phase in stations for target in phase.allowed_transitions}
-    return {target for target in ways if order[target] <= order[phase_id]} - {phase_id}
+def _ways(workflow: Workflow) -> dict[str, Any]:
+    """All that decides where a ticket may go; texts, templates and settings may differ freely."""
+    phases = {phase.id: asks(phase) | phase.model_dump(include=WAYS) for phase in workflow.phases}
+    return {"phases": phases, "blocked_phase": workflow.blocked_phase}
+
+
+def asks(phase: Phase) -> dict[str, Any]:
+    """What the gate of a phase asks for."""
+    return phase.model_dump(exclude=FREE | WAYS) | {"gated": phase.gated}

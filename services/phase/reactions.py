@@ -18,6 +18,7 @@ def settle_passed(event: GatePassed) -> Sequence[Command]:
             passed=True,
             artifacts=event.artifacts,
             at=event.at,
+            workflow_version=event.workflow_version,
         )
     ]
 
@@ -33,6 +34,7 @@ def settle_failed(event: GateFailed) -> Sequence[Command]:
             blocking_reasons=event.blocking_reasons,
             artifacts=event.artifacts,
             at=event.at,
+            workflow_version=event.workflow_version,
         )
     ]
 

@@ -119,6 +119,9 @@ def settle_gate(command: SettleGate, past: Past, context: Context) -> Facts:
     phase_id, journey = standing.working_phase, standing.journey
     known = journey.verdicts.get(phase_id)
     verdict = Verdict(command.passed, command.blocking_reasons, command.artifacts)
+    pinned_version = existing(past, command.ticket_id).workflow_version
+    if command.workflow_version not in (None, pinned_version):
+        return _answered(standing, [])
     if _is_over(standing, command) or _is_older(standing, command):
         return _answered(standing, [])
     if known and replace(known, on_hold=False) == verdict:
@@ -290,7 +293,7 @@ def _check_gates(standing: Standing, to_phase: str) -> None:
     why = "; ".join(reason.rstrip(".") for reason in reasons)
     raise GateNotPassed(
         f"Ticket {standing.ticket_id} cannot leave {standing.phase.id} for {to_phase}: {why}. "
-        "Remedy that and validate the gate again.",
+        "Remedy that and validate the gate again; `omoi gate show` says what it waits for.",
         blocking_reasons=list(reasons),
         phase_id=unpassed[0].id,
         visit=standing.journey.visits.get(unpassed[0].id, 0),
@@ -320,7 +323,9 @@ def evolve(state: Ticket, event: TicketEvent) -> Ticket:
         case BlockerAdded() | BlockerRemoved():
             return replace(state, blocked_by=event.blocked_by, blocker_changes=event.change)
         case TicketMigrated():
-            return replace(state, workflow_version=event.workflow_version, migrations=event.migration)
+            journey = state.journey.without_verdict(event.void_phase) if event.void_phase else state.journey
+            version, number = event.workflow_version, event.migration
+            return replace(state, workflow_version=version, migrations=number, journey=journey)
         case PhaseTransitioned():
             return replace(state, journey=state.journey.moved(event))
         case GateSettled():

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.phase.document import examined
-from shared.contracts.messages import Event
+from shared.contracts.messages import Authority, Event
 from shared.contracts.phase import LoadWorkflow, WorkflowAdopted, WorkflowLoaded, WorkflowRef
 from shared.contracts.workflow import Workflow
-from shared.kernel.decider import Aggregate, Context, Facts, Lookup, Past, Refused
+from shared.kernel.decider import Aggregate, Context, Facts, Lookup, NotAuthorised, Past, Refused
 
 _TOLD, _KEPT = 5, 200
 """Problems that the sentence of a refusal names, and those its details do."""
@@ -52,6 +52,10 @@ def load_workflow(command: LoadWorkflow, past: Past, context: Context) -> Facts:
     Loading an older version again adopts it again: that is how people roll back. A shipped document is
     loaded at every start, so it must not undo that, nor replace what people loaded under its name.
     """
+    if command.shipped and context.authority < Authority.SYSTEM:
+        raise NotAuthorised(
+            "Only OmoiOS itself loads what it ships with. Leave `shipped` out.", required="SYSTEM"
+        )
     document = sound(command.document)
     version, named = document.version, past.of(NamedWorkflow, document.name)
     known = past.of(WorkflowVersion, version).document is not None

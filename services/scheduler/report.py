@@ -90,6 +90,7 @@ def complete_task(command: CompleteTask, past: Past, context: Context) -> Facts:
             attempt=task.attempt,
             result=command.result,
             completed_at=context.at,
+            reported_by=context.actor,
         ),
     )
     return decision.about(task.task_id)

@@ -367,6 +367,7 @@ class CollectTask(Command):
         "any other shape fails the gate.",
     )
     error: str = ""
+    reported_by: str | None = Field(default=None, description="Actor who handed the artifacts in.")
 
 
 class GateTicketFollowed(Event):
@@ -474,6 +475,7 @@ class GatePassed(Event):
     visit: int
     artifacts: tuple[Key, ...] = ()
     at: Moment
+    workflow_version: Key | None = Field(default=None, description="Version it was judged by.")
 
 
 class GateFailed(Event):
@@ -486,6 +488,7 @@ class GateFailed(Event):
     blocking_reasons: tuple[str, ...]
     artifacts: tuple[Key, ...] = ()
     at: Moment
+    workflow_version: Key | None = Field(default=None, description="Version it was judged by.")
 
 
 class GateReopened(Event):

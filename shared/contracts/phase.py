@@ -205,6 +205,9 @@ class SettleGate(Command):
     blocking_reasons: tuple[str, ...] = ()
     artifacts: tuple[Key, ...] = ()
     at: Moment | None = Field(default=None, description="When the gate spoke; an older word is not heard.")
+    workflow_version: Key | None = Field(
+        default=None, description="Version it was judged by; a verdict by another than the ticket's is void."
+    )
 
 
 class ReopenGate(Command):
@@ -340,6 +343,9 @@ class TicketMigrated(Event):
     move: int = Field(description="How often the ticket had moved before.")
     actor: str
     at: Moment
+    void_phase: Key | None = Field(
+        default=None, description="Phase whose gate asks something else now, so that its verdict is void."
+    )
 
 
 class DoneClaimChecked(Event):

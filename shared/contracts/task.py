@@ -726,6 +726,7 @@ class TaskCompleted(Event):
     attempt: int
     result: dict[str, Any]
     completed_at: Moment
+    reported_by: str | None = Field(default=None, description="Actor who handed the result in.")
 
 
 class TaskFailed(Event):

@@ -48,11 +48,15 @@ def test_a_risk_that_is_settled_is_no_open_risk() -> None:
 
 
 def test_too_much_is_shortened_and_said_so() -> None:
-    found = read_findings({"summary": "s" * 5000, "risks": [f"{n} " + "r" * 900 for n in range(30)]})
+    found = read_findings({"summary": "s" * 5000, "risks": [f"{n} " + "r" * 900 for n in range(70)]})
     assert len(found.summary) <= MAX_SUMMARY
     assert len(found.risks) <= MAX_ENTRIES
     assert max(map(len, found.risks)) <= MAX_TEXT
-    assert found.notes == ("It has 30 risks; 10 are kept.",)
+    assert found.notes == (
+        "It has 70 risks; 50 are kept.",
+        "40 of its risks are left out: it says too much.",
+    )
+    assert len(read_findings({"decisions": [f"Decision {n}." for n in range(40)]}).decisions) == 40
     every = {
         kind: ["x" * 390 + str(n) for n in range(10)] for kind in ("decisions", "risks", "clarifications")
     }

@@ -49,7 +49,7 @@ def test_the_gate_passes_when_the_last_task_of_the_visit_is_completed() -> None:
     story = designing(task("a", "completed"))
     events = story.when(task("b", "completed")).events()
     assert names(events) == ["task_noted", "passed"]
-    assert events[-1] == GatePassed(**DESIGN, at=NOON)
+    assert events[-1] == GatePassed(**DESIGN, at=NOON, workflow_version=WORKFLOW.version)
 
 
 def test_the_gate_says_nothing_while_a_task_is_open() -> None:
@@ -85,6 +85,7 @@ def test_a_failed_task_fails_the_gate_though_others_are_open() -> None:
         **DESIGN,
         blocking_reasons=("Task a (draw) failed: out of memory", "Task b (draw) is not completed."),
         at=NOON,
+        workflow_version=WORKFLOW.version,
     )
 
 
@@ -156,7 +157,8 @@ def test_the_same_verdict_is_told_once() -> None:
 
 def test_the_same_verdict_on_new_evidence_is_told_again() -> None:
     story = told(submit("note", "more"), story=designing(task("a", "completed"), task("b", "completed")))
-    assert story.when(VALIDATE).events() == [GatePassed(**DESIGN, artifacts=("a1",), at=NOON)]
+    passed = GatePassed(**DESIGN, artifacts=("a1",), at=NOON, workflow_version=WORKFLOW.version)
+    assert story.when(VALIDATE).events() == [passed]
 
 
 def test_of_very_many_reasons_the_first_are_told() -> None:
@@ -239,11 +241,14 @@ def test_a_failed_task_that_gave_no_reason_is_told_of() -> None:
     assert failed.blocking_reasons[0] == "Task a (draw) failed: it did not say why"
 
 
-def test_only_what_a_service_passes_on_is_measured() -> None:
+def test_nobody_without_a_name_has_measured_anything() -> None:
     handed_in = (artifact("note", "x", measured=True), artifact("note", "y"))
-    story = ticket_in("BUILD").when(task("a", "completed", "BUILD", *handed_in))
-    assert measured(story) == [True, False]
-    assert measured(story.by("mallory", Authority.WORKER)) == [False, False]
+    report = task("a", "completed", "BUILD", *handed_in)
+    by_name = {
+        name: measured(ticket_in("BUILD").when(report.model_copy(update={"reported_by": name})))
+        for name in ("coder-1", "anonymous")
+    }
+    assert by_name == {"coder-1": [True, False], "anonymous": [False, False]}
 
 
 def measured(story: Scenario) -> list[bool]:

@@ -212,3 +212,9 @@ def test_what_a_reviewer_says_at_length_is_one_line_of_reason() -> None:
     (reason,) = last(story, GateFailed).blocking_reasons
     assert "\n" not in reason
     assert len(reason) < 2100
+
+
+def test_nobody_without_a_name_reviews_whatever_it_registered() -> None:
+    named = told(FollowAgent(agent_id="anonymous", capabilities=("validation",), session=1), story=asked())
+    named.by("anonymous", Authority.WORKER).when(review(True)).then_refused(ReviewerNotQualified)
+    assert named.by("critic", Authority.WORKER).when(review(True)).events()

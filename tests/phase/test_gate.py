@@ -40,7 +40,7 @@ def test_a_ticket_cannot_leave_a_gated_phase_whose_gate_failed_and_the_reasons_a
     )
     assert refused.message == (
         "Ticket t1 cannot leave SHIP for DONE: 2 tests failed in test_results; No release notes. "
-        "Remedy that and validate the gate again."
+        "Remedy that and validate the gate again; `omoi gate show` says what it waits for."
     )
 
 

@@ -102,6 +102,19 @@ def test_hold_is_no_way_round_the_gates_between() -> None:
     unstarted.when(go("DONE")).then_refused(GateNotPassed, phase_id="BUILD", visit=0)
 
 
+def test_what_passed_before_the_ticket_went_back_must_pass_again() -> None:
+    went_back = (
+        *SHIPPING,
+        moved("SHIP", "HOLD"),
+        moved("HOLD", "BUILD", visit=2),
+        settled("BUILD", visit=2),
+        moved("BUILD", "HOLD", visit=2),
+    )
+    refused = ticket(*went_back).when(go("SHIP")).then_refused(GateNotPassed, phase_id="CHECK", visit=1)
+    assert "passed before the ticket went back" in refused.message
+    assert ticket(*went_back).when(go("CHECK")).events()
+
+
 def test_out_of_a_hold_by_override_only_the_phase_it_was_taken_from_counts() -> None:
     forced = ticket(*BUILDING, moved("BUILD", "HOLD", forced=True))
     forced.when(go("DONE")).then_refused(GateNotPassed, phase_id="BUILD", visit=1)

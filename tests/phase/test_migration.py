@@ -6,12 +6,13 @@ from services.phase.migration import HoldDiffers
 from services.phase.ticket import GateNotPassed, Ticket, UnknownPhase, evolve
 from services.phase.workflow import UnknownWorkflow
 from shared.contracts.messages import Authority
-from shared.contracts.phase import MigrateTicket, TicketMigrated, TicketRef
+from shared.contracts.phase import MigrateTicket, SettleGate, TicketMigrated, TicketRef
 from shared.contracts.workflow import ExpectedOutput, Gate, Phase, Workflow
 from shared.testing.scenario import NOON, Scenario
 from tests.phase.given import (
     BUILDING,
     CHECKING,
+    PHASE,
     SMALL,
     TICKET,
     changed,
@@ -104,6 +105,9 @@ LAX: list[Workflow] = [
     changed(SMALL, "BUILD", expected_outputs=(ExpectedOutput(type="note"),)),
     changed(SMALL, "BUILD", allowed_transitions=("CHECK", "TODO", "HOLD")),
     changed(SMALL, "HOLD", allowed_transitions=("BUILD", "TODO")),
+    changed(SMALL, "BUILD", is_terminal=True, allowed_transitions=()),
+    changed(SMALL, "CHECK", tasks=(), auto_advance=False),
+    changed(SMALL, "TODO", allowed_transitions=("BUILD", "SHIP", "HOLD")),
 ]
 
 
@@ -115,6 +119,26 @@ def test_a_migration_is_no_way_round_a_gate(lax: Workflow) -> None:
     assert building.by("gil", Authority.GUARDIAN).events()
     passed: Scenario = ticket(*BUILDING, settled("BUILD"), *known(lax))
     assert passed.when(migrate(lax)).events()
+
+
+def test_a_verdict_on_what_another_version_asks_for_is_void() -> None:
+    strict = changed(SMALL, "BUILD", expected_outputs=(ExpectedOutput(type="note"),), auto_advance=False)
+    stays = changed(SMALL, "BUILD", auto_advance=False)
+    passed = [opened(stays), moved("TODO", "BUILD"), settled("BUILD")]
+    story = PHASE.given(*known(stays), *passed, *known(strict))
+    [event] = story.when(migrate(strict)).events()
+    assert isinstance(event, TicketMigrated)
+    assert event.void_phase == "BUILD"
+    story.given(event).when(go("CHECK")).then_refused(GateNotPassed)
+
+
+@pytest.mark.parametrize(("version", "counts"), [(SMALL.version, False), (NEWER.version, True), (None, True)])
+def test_a_gate_that_judged_by_the_old_version_is_not_heard(version: str | None, counts: bool) -> None:
+    on = ticket(*BUILDING, *known(NEWER), migrated(NEWER, phase_id="BUILD"))
+    settle = SettleGate(
+        ticket_id=TICKET, phase_id="BUILD", visit=1, passed=True, workflow_version=version, at=NOON
+    )
+    assert bool(on.when(settle).events()) == counts
 
 
 def test_a_phase_that_asks_for_nothing_is_left_to_any_version() -> None:

@@ -2,8 +2,10 @@
 
 from services.phase.service import phase
 from services.phase.workflow import InvalidWorkflow
+from shared.contracts.messages import Authority
 from shared.contracts.phase import LoadWorkflow, WorkflowAdopted, WorkflowRef
 from shared.contracts.workflow import Workflow
+from shared.kernel.decider import NotAuthorised
 from tests.phase.given import PHASE, SMALL, adopted, changed, known
 
 NEWER = changed(SMALL, description="newer")
@@ -78,32 +80,40 @@ def test_a_document_with_very_many_problems_is_refused_within_what_an_answer_may
     assert refused.message.endswith(" And 195 more.")
 
 
+ITSELF = PHASE.by(PHASE.actor, Authority.SYSTEM)
+"""The service, as it starts."""
+
+
+def test_nobody_else_says_that_a_workflow_is_shipped() -> None:
+    PHASE.by("ann", Authority.GUARDIAN).when(load(SMALL, shipped=True)).then_refused(NotAuthorised)
+
+
 def test_a_shipped_workflow_is_adopted_where_there_is_none() -> None:
-    PHASE.when(load(SMALL, shipped=True)).then(*known(shipped=True), ref(SMALL))
+    ITSELF.when(load(SMALL, shipped=True)).then(*known(shipped=True), ref(SMALL))
 
 
 def test_a_shipped_workflow_follows_the_one_shipped_before() -> None:
-    before = PHASE.given(*known(shipped=True))
+    before = ITSELF.given(*known(shipped=True))
     before.when(load(NEWER, shipped=True)).then(*known(NEWER, shipped=True), ref(NEWER))
 
 
 def test_a_shipped_workflow_never_replaces_what_people_loaded() -> None:
-    ours = PHASE.given(*known(shipped=True), *known(OURS))
+    ours = ITSELF.given(*known(shipped=True), *known(OURS))
     ours.when(load(SMALL, shipped=True)).then(ref(SMALL))
     ours.when(load(NEWER, shipped=True)).then(ref(NEWER))
 
 
 def test_an_older_replica_that_starts_late_does_not_bring_back_what_it_shipped() -> None:
-    upgraded = PHASE.given(*known(shipped=True), *known(NEWER, shipped=True))
+    upgraded = ITSELF.given(*known(shipped=True), *known(NEWER, shipped=True))
     upgraded.when(load(SMALL, shipped=True)).then(ref(SMALL))
 
 
 def test_people_may_return_to_what_was_shipped() -> None:
-    ours = PHASE.given(*known(shipped=True), *known(OURS))
+    ours = ITSELF.given(*known(shipped=True), *known(OURS))
     ours.when(load(SMALL)).then(adopted(SMALL), ref(SMALL))
 
 
 def test_the_service_adopts_what_ships_when_it_starts() -> None:
     for command in phase.at_start():
-        shipped = [event for event in PHASE.when(command).events() if isinstance(event, WorkflowAdopted)]
+        shipped = [event for event in ITSELF.when(command).events() if isinstance(event, WorkflowAdopted)]
         assert [event.shipped for event in shipped] == [True]

@@ -112,6 +112,7 @@ def test_a_task_is_completed_with_its_result(begun: bool) -> None:
         attempt=1,
         result={"summary": "it stands"},
         completed_at=NOON,
+        reported_by="ann",
     )
     assert answer == TaskRef(task_id="a", status="completed")
     assert shop.timers == {}
