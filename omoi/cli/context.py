@@ -111,7 +111,8 @@ def summary(
         if as_json:
             print_json(found)
             return 0
-        out.print(found["summary"] or "Nothing is known yet.", soft_wrap=True)
+        nothing = "Nothing fits into so few tokens." if found["left_out"] else "Nothing is known yet."
+        out.print(found["summary"] or nothing, soft_wrap=True)
         left_out = ", ".join(f"{count} {kind}" for kind, count in found["left_out"].items())
         tail = f"; left out: {left_out}" if left_out else ""
         out.print(f"\n{found['tokens']} of {found['max_tokens']} tokens{tail}", style="dim")

@@ -27,6 +27,7 @@ from shared.contracts.gate import (
     CollectTask,
     ExpectTasks,
     GateArtifactSubmitted,
+    GateReopened,
     GateTaskNoted,
     GateTasksExpected,
     SubmitArtifact,
@@ -69,7 +70,8 @@ def collect_task(command: CollectTask, past: Past, context: Context) -> Facts:
 def submit_artifact(command: SubmitArtifact, past: Past, context: Context) -> Facts:
     """By hand: a claim, which waits for the next validation.
 
-    Where somebody was asked to judge the evidence that there was, they are asked again at once.
+    Where somebody was asked to judge the evidence that there was, they are asked again at once. A pass that
+    the new evidence does not bear out is taken back.
     """
     visit = visit_asked_for(past, command.ticket_id, command.phase_id)
     ref = ArtifactRef(
@@ -90,9 +92,14 @@ def submit_artifact(command: SubmitArtifact, past: Past, context: Context) -> Fa
     )
     told = {"artifact_id": ref.artifact_id, "collected_by": context.actor, "submitted_at": context.at}
     submitted = _submitted(visit, handed_in, **told)
-    if not gate.open_request:
-        return [submitted, ref]
-    return [submitted, *judged(visit, after(gate, [submitted]), context), ref]
+    now = after(gate, [submitted])
+    if gate.open_request:
+        return [submitted, *judged(visit, now, context), ref]
+    left = past.of(Ticket, visit.ticket_id).has_left(visit.phase.id, visit.number)
+    unmet = blocking_reasons(now, visit.phase) or awaited(now, visit.phase)
+    if gate.verdict == "passed" and unmet and not left:
+        return [submitted, GateReopened(**visit.fields(), at=context.at), ref]
+    return [submitted, ref]
 
 
 def _check_content(command: SubmitArtifact) -> None:

@@ -192,8 +192,16 @@ def _gate(standing: Standing) -> Gate:
 
 def _entry(event: TicketOpened | PhaseTransitioned) -> Answered:
     if isinstance(event, TicketOpened):
-        opened = {"from_phase": None, "to_phase": event.phase_id, "reason": "", "visit": 1, "forced": False}
-        return opened | {"actor": event.opened_by, "at": event.model_dump(mode="json")["opened_at"]}
+        began = PhaseTransitioned(
+            ticket_id=event.ticket_id,
+            from_phase=event.phase_id,
+            to_phase=event.phase_id,
+            reason="",
+            visit=1,
+            actor=event.opened_by,
+            at=event.opened_at,
+        )
+        return {**_entry(began), "from_phase": None}
     return event.model_dump(mode="json", exclude={"ticket_id"})
 
 

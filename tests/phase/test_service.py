@@ -121,6 +121,12 @@ async def test_a_history_begins_with_the_opening_and_names_everybody(running: Wo
         "visit": 1,
         "forced": False,
         "actor": "operator",
+        "artifacts": [],
+        "blocking_reasons": [],
+        "regression": False,
+        "terminal": False,
+        "move": 0,
+        "migration": 0,
     }
     assert forced == {
         "from_phase": "PHASE_BACKLOG",
