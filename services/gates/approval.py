@@ -3,7 +3,7 @@
 from services.gates.agent import ANONYMOUS, Agent
 from services.gates.gate import Gate
 from services.gates.request import Approval, expiry_key
-from services.gates.ticket import Visit, visit_asked_for
+from services.gates.ticket import Visit, visit_asked_for, visit_named
 from services.gates.verdict import after, approval_rules, counting_approvals, has_quorum, judged, standing
 from shared.contracts.gate import (
     Approve,
@@ -70,12 +70,8 @@ def expire_approval(command: ExpireApproval, past: Past, context: Context) -> Fa
     approval = past.of(Gate, command.gate_id).approval
     if not approval or approval.request_id != command.request_id or approval.status != "open":
         return []
-    ticket_id, phase_id, number = command.gate_id.split(".")
     expired = GateApprovalExpired(
-        gate_id=command.gate_id,
-        ticket_id=ticket_id,
-        phase_id=phase_id,
-        visit=int(number),
+        **visit_named(command.gate_id),
         request_id=approval.request_id,
         at=context.at,
     )

@@ -5,7 +5,7 @@ from datetime import timedelta
 from services.gates.agent import ANONYMOUS, VALIDATION, Agent
 from services.gates.gate import Gate
 from services.gates.request import Review
-from services.gates.ticket import Visit, visit_asked_for
+from services.gates.ticket import Visit, visit_asked_for, visit_named
 from services.gates.verdict import after, judged, standing
 from shared.contracts.gate import (
     DelayReview,
@@ -110,12 +110,8 @@ def delay_review(command: DelayReview, past: Past, context: Context) -> Facts:
     if not review or review.request_id != command.request_id or review.status != "open":
         return []
     pause = min(BACKOFF_CAP_SECONDS, BACKOFF_SECONDS * 2 ** min(review.delays, _DOUBLINGS_MAX))
-    ticket_id, phase_id, number = command.gate_id.split(".")
     delayed = GateReviewDelayed(
-        gate_id=command.gate_id,
-        ticket_id=ticket_id,
-        phase_id=phase_id,
-        visit=int(number),
+        **visit_named(command.gate_id),
         request_id=review.request_id,
         problem=command.problem,
         not_before=context.at + timedelta(seconds=max(pause, command.seconds)),

@@ -70,6 +70,12 @@ def gate_id(ticket_id: str, phase_id: str, visit: int) -> str:
     return f"{ticket_id}.{phase_id}.{visit}"
 
 
+def visit_named(name: str) -> dict[str, Any]:
+    """The fields that a gate's id stands for."""
+    ticket_id, phase_id, visit = name.split(".")
+    return {"gate_id": name, "ticket_id": ticket_id, "phase_id": phase_id, "visit": int(visit)}
+
+
 def follow_ticket(command: FollowTicket, past: Past, _: Context) -> Facts:
     """A ticket is opened once."""
     if past.of(Ticket, command.ticket_id).workflow_version:

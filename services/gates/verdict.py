@@ -9,7 +9,7 @@ from services.gates.gate import Gate, GateEvent, evolve
 from services.gates.output import outputs_of, reasons_against
 from services.gates.request import Approval, Review, expiry_key, kind_of
 from services.gates.task import failures, not_completed
-from services.gates.ticket import Ticket, Visit
+from services.gates.ticket import Ticket, Visit, visit_named
 from shared.contracts import workflow
 from shared.contracts.gate import (
     EvidenceRef,
@@ -168,12 +168,8 @@ def withdrawn(gate: Gate, why: str, context: Context) -> list[Fact]:
     request = gate.open_request
     if not request:
         return []
-    ticket_id, phase_id, number = request.gate_id.split(".")
     gone = GateRequestWithdrawn(
-        gate_id=request.gate_id,
-        ticket_id=ticket_id,
-        phase_id=phase_id,
-        visit=int(number),
+        **visit_named(request.gate_id),
         request_id=request.request_id,
         kind=kind_of(request),
         reason=why,

@@ -11,7 +11,7 @@ from services.gates.artifact import shown
 from services.gates.gate import Gate
 from services.gates.queries.request import due_reviews
 from services.gates.request import Review
-from services.gates.ticket import Ticket
+from services.gates.ticket import Ticket, visit_named
 from services.gates.workflow import WorkflowVersion
 from shared.contracts.gate import DelayReview, GateArtifactSubmitted, SubmitReview
 from shared.contracts.messages import Command
@@ -83,11 +83,11 @@ async def review(item: Waiting, reading: Reading, _: Asking) -> Sequence[Command
         return [_delayed(asked, str(away), settings, away.seconds)]
     except ModelUnusable as unusable:
         return [_delayed(asked, str(unusable), settings)]
-    ticket_id, phase_id, visit = item.gate_id.split(".")
+    reviewed = visit_named(item.gate_id)
     submitted = SubmitReview(
-        ticket_id=ticket_id,
-        phase_id=phase_id,
-        visit=int(visit),
+        ticket_id=reviewed["ticket_id"],
+        phase_id=reviewed["phase_id"],
+        visit=reviewed["visit"],
         round=asked.round,
         request_id=asked.request_id,
         passed=verdict.passed,
@@ -140,10 +140,10 @@ async def material(gate_id: str, gate: Gate, asked: Review, reading: Reading) ->
 
 
 async def _phase(gate_id: str, reading: Reading) -> Phase | None:
-    ticket_id, phase_id, _ = gate_id.split(".")
-    ticket = await reading.state(Ticket, ticket_id)
+    named = visit_named(gate_id)
+    ticket = await reading.state(Ticket, named["ticket_id"])
     version = await reading.state(WorkflowVersion, ticket.workflow_version or "") if ticket else None
-    return version.document.phase(phase_id) if version and version.document else None
+    return version.document.phase(named["phase_id"]) if version and version.document else None
 
 
 def _described(event: GateArtifactSubmitted, share: int) -> dict[str, Any]:
