@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from omoi.connection import connected as connected  # noqa: PLC0414 - the commands find it here
 from shared.client import ClientError, RefusedByService, TooLarge, Unreachable
+from shared.contracts.messages import Query
 from shared.kernel.settings import Settings
 from shared.kernel.wire import KEY
 from shared.stack import OPERATOR, RunningStack, StackError, running_stack
@@ -69,6 +70,18 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(130) from None
     raise typer.Exit(code or DONE)
+
+
+def tell(query: Query, as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
+    """Ask one question, print the answer for scripts or show it to a person, and leave."""
+
+    async def work() -> int:
+        async with connected(OPERATOR_NAME) as client:
+            found = await client.query(query)
+        (print_json if as_json else show)(found)
+        return DONE
+
+    run(work())
 
 
 def print_json(value: Any) -> None:

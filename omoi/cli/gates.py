@@ -17,6 +17,7 @@ from omoi.cli.console import (
     print_json,
     print_table,
     run,
+    tell,
 )
 from omoi.cli.tickets import TicketId, decide, moment, short
 from shared.contracts.gate import (
@@ -54,17 +55,7 @@ def show(
     ticket_id: TicketId, phase: PhaseId = None, visit: VisitNumber = None, as_json: Json = False
 ) -> None:
     """Show how a gate stands, and all that rests on."""
-
-    async def work() -> int:
-        async with connected(OPERATOR_NAME) as client:
-            gate = await client.query(GetGate(ticket_id=ticket_id, phase_id=phase, visit=visit))
-        if as_json:
-            print_json(gate)
-        else:
-            _show(gate)
-        return 0
-
-    run(work())
+    tell(GetGate(ticket_id=ticket_id, phase_id=phase, visit=visit), as_json, _show)
 
 
 def _show(gate: Shown) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from omoi.cli.assigning import assign
-from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run
+from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run, tell
 from omoi.cli.tickets import decide, moment, short
 from shared.contracts.messages import Command, Priority
 from shared.contracts.projection import ListTasks
@@ -56,17 +56,7 @@ def list_(
 @app.command()
 def show(task_id: TaskId, as_json: Json = False) -> None:
     """Show one task with its attempts."""
-
-    async def work() -> int:
-        async with connected(OPERATOR_NAME) as client:
-            task = await client.query(GetTask(task_id=task_id))
-        if as_json:
-            print_json(task)
-        else:
-            _show(task)
-        return 0
-
-    run(work())
+    tell(GetTask(task_id=task_id), as_json, _show)
 
 
 def _show(task: dict[str, Any]) -> None:
@@ -101,17 +91,7 @@ def _show(task: dict[str, Any]) -> None:
 
 def explain(task_id: TaskId, as_json: Json = False) -> None:
     """Say why a task does not move, and what would move it."""
-
-    async def work() -> int:
-        async with connected(OPERATOR_NAME) as client:
-            explained = await client.query(Explain(task_id=task_id))
-        if as_json:
-            print_json(explained)
-        else:
-            _explain(explained)
-        return 0
-
-    run(work())
+    tell(Explain(task_id=task_id), as_json, _explain)
 
 
 app.command("explain")(explain)

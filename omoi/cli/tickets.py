@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run
+from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run, tell
 from omoi.ticket_file import read_ticket
 from shared.client import Answer, Client
 from shared.contracts.messages import Command, Priority
@@ -225,17 +225,7 @@ def list_(
 @app.command()
 def show(ticket_id: TicketId, as_json: Json = False) -> None:
     """Show one ticket."""
-
-    async def work() -> int:
-        async with connected(OPERATOR_NAME) as client:
-            ticket = await client.query(GetTicket(ticket_id=ticket_id))
-        if as_json:
-            print_json(ticket)
-        else:
-            _show(ticket)
-        return 0
-
-    run(work())
+    tell(GetTicket(ticket_id=ticket_id), as_json, _show)
 
 
 def _show(ticket: dict[str, Any]) -> None:

@@ -7,8 +7,6 @@ from shared.kernel.decider import Aggregate, Context, Facts, Past
 
 VALIDATION = "validation"
 """The capability of agents that review."""
-ANONYMOUS = "anonymous"
-"""Whoever gives no name is nobody in particular: it can measure, review and consent to nothing."""
 
 
 @dataclass(frozen=True)

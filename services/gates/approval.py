@@ -1,6 +1,6 @@
 """Approvals: whose consent counts, and what becomes of a request."""
 
-from services.gates.agent import ANONYMOUS, Agent
+from services.gates.agent import Agent
 from services.gates.gate import Gate
 from services.gates.request import Approval, expiry_key
 from services.gates.ticket import Visit, visit_asked_for, visit_named
@@ -14,7 +14,7 @@ from shared.contracts.gate import (
     Reject,
     Settled,
 )
-from shared.contracts.messages import Authority
+from shared.contracts.messages import ANONYMOUS, Authority
 from shared.kernel.decider import CancelTimer, Context, Facts, NotAuthorised, Past, Refused
 
 

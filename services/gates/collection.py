@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from services.gates.agent import ANONYMOUS
 from services.gates.artifact import Submission, fault_of_content, read_artifacts, sha256_of
 from services.gates.criteria import findings_of, summary_of
 from services.gates.gate import Gate
@@ -33,6 +32,7 @@ from shared.contracts.gate import (
     SubmitArtifact,
     ValidateGate,
 )
+from shared.contracts.messages import ANONYMOUS
 from shared.kernel.decider import Context, Facts, Past, Refused
 
 

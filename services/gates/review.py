@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.gates.agent import ANONYMOUS, VALIDATION, Agent
+from services.gates.agent import VALIDATION, Agent
 from services.gates.gate import Gate
 from services.gates.request import Review
 from services.gates.ticket import Visit, visit_asked_for, visit_named
@@ -14,7 +14,7 @@ from shared.contracts.gate import (
     Settled,
     SubmitReview,
 )
-from shared.contracts.messages import Authority
+from shared.contracts.messages import ANONYMOUS, Authority
 from shared.kernel.decider import Context, Facts, Past, Refused
 
 BACKOFF_SECONDS, BACKOFF_CAP_SECONDS = 5.0, 300.0

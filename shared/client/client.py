@@ -15,7 +15,7 @@ from nats.aio.client import Client as Connection
 from nats.js.api import ConsumerConfig, DeliverPolicy
 from uuid_utils import uuid7
 
-from shared.contracts.messages import Command, Query
+from shared.contracts.messages import ANONYMOUS, Command, Query
 from shared.kernel import wire
 from shared.kernel.received import Received, Unreadable, from_message
 
@@ -102,7 +102,7 @@ class Client:
             async with asyncio.timeout(seconds):
                 connection = await nats.connect(
                     url,
-                    name=actor or wire.ANONYMOUS,
+                    name=actor or ANONYMOUS,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=1,
                     ping_interval=10,

@@ -16,6 +16,9 @@ Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]
 SHARED_NOUNS = ("command", "broker")
 """Nouns that every service may announce events of."""
 
+ANONYMOUS = "anonymous"
+"""The actor of whoever gives no name."""
+
 OWNERS = {"task": "scheduler", "lock": "scheduler", "gate": "gates", "agent": "registry"}
 """The service that owns a noun, where it is not named like the noun."""
 

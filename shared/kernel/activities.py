@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 
-import asyncpg
 import structlog
 from nats.aio.client import Client
 
 from shared.contracts.messages import Command
+from shared.kernel.database import DATABASE_AWAY
 from shared.kernel.declaration import Activity, NotNow, Pending, Service
 from shared.kernel.ending import end_all
 from shared.kernel.leases import Leases
 from shared.kernel.metrics import Metrics
 from shared.kernel.questions import Questions
 from shared.kernel.reading import Reading
+from shared.kernel.waking import pinged
 
 log = structlog.get_logger()
 
@@ -24,7 +25,6 @@ BACKOFF_SECONDS, BACKOFF_CAP_SECONDS = 1.0, 60.0
 AGAIN_SECONDS = 5.0
 """An item that is pending although it was performed must not be performed without a pause."""
 FORGET_SECONDS = 600.0
-DATABASE_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 Give = Callable[[Command], Awaitable[None]]
 """Lets the service decide a command; returns when it is decided."""
@@ -69,16 +69,9 @@ class Activities:
                         await self._begin(activity, give)
                 except DATABASE_AWAY as error:
                     log.warning("activities_wait", service=self._service, error=repr(error))
-                await self._sleep()
+                await pinged(self._signal, POLL_SECONDS)
         finally:
             await end_all(list(self._running.values()))
-
-    async def _sleep(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._signal.wait()
-        except TimeoutError:
-            return
 
     async def _begin(self, activity: Activity, give: Give) -> None:
         busy = [place for place in self._running if place[0] == activity.name]

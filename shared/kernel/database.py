@@ -6,6 +6,8 @@ import asyncpg
 import orjson
 
 POOL_MIN, POOL_MAX = 1, 6
+DATABASE_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What any statement may raise while the database is away, for loops that look again later."""
 
 
 def role_of(service: str) -> str:

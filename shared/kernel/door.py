@@ -10,7 +10,7 @@ from uuid import uuid4
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from shared.contracts.messages import Authority, Command
+from shared.contracts.messages import ANONYMOUS, Authority, Command
 from shared.kernel import wire
 from shared.kernel.decider import NotAuthorised, Refused
 from shared.kernel.declaration import Service
@@ -73,7 +73,7 @@ class Door:
             command = self._command(address, command_id, body)
         except Refused as refused:
             refusal = refused
-        actor = address.actor or wire.ANONYMOUS
+        actor = address.actor or ANONYMOUS
         trace = headers.get(wire.TRACEPARENT, "")
         return Envelope(
             id=command_id if is_keepable(command_id) else derived_id(command_id),

@@ -7,6 +7,8 @@ from uuid import uuid4
 import asyncpg
 import structlog
 
+from shared.kernel.database import DATABASE_AWAY
+
 log = structlog.get_logger()
 LEASE_SECONDS = 6.0
 RENEW_SECONDS = 2.0
@@ -40,7 +42,7 @@ class Leases:
             try:
                 await self._renew()
                 alive()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_AWAY as error:
                 log.warning("leases_not_renewed", error=repr(error))
                 self._settle({})
             await asyncio.sleep(RENEW_SECONDS)

@@ -20,6 +20,7 @@ from shared.kernel.leases import Leases
 from shared.kernel.metrics import Metrics
 from shared.kernel.publishing import publish_all, publish_atomically
 from shared.kernel.store import Store
+from shared.kernel.waking import pinged
 
 log = structlog.get_logger()
 
@@ -161,12 +162,8 @@ class Relay:
             await self._sleep()
 
     async def _sleep(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._signal.wait()
-        except TimeoutError:
-            return
-        self._signal.clear()
+        if await pinged(self._signal, POLL_SECONDS):
+            self._signal.clear()
 
     async def _publish_next(self) -> bool:
         self._signal.clear()

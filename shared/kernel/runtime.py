@@ -7,7 +7,6 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import structlog
 from faststream.nats import NatsMessage
 from nats.aio.client import Client
@@ -15,7 +14,7 @@ from nats.aio.msg import Msg
 from uuid_utils import uuid7
 
 from shared.contracts.broker import BrokerRefilled
-from shared.contracts.messages import Authority, Command
+from shared.contracts.messages import ANONYMOUS, Authority, Command
 from shared.kernel import wire
 from shared.kernel.activities import LEASE as ACTIVITIES
 from shared.kernel.activities import Activities
@@ -23,7 +22,7 @@ from shared.kernel.asyncapi import document
 from shared.kernel.batcher import TRANSIENT, Batcher
 from shared.kernel.connection import barrier, door_broker, drain, harden, watch
 from shared.kernel.consumer import Consumer, Effect
-from shared.kernel.database import open_schema
+from shared.kernel.database import DATABASE_AWAY, open_schema
 from shared.kernel.decider import Lookup, Refused
 from shared.kernel.declaration import Service
 from shared.kernel.door import Door, read_object
@@ -123,7 +122,7 @@ class Runtime:
         if hasattr(self, "_leases"):
             try:
                 await self._leases.release()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DATABASE_AWAY as error:
                 log.warning("leases_not_released", error=repr(error))
         if hasattr(self, "_broker"):
             await self._broker.stop()
@@ -247,7 +246,7 @@ class Runtime:
         command_id = (message.headers or {}).get(wire.CE_ID, "")
         try:
             self._door.check_sender(address)
-            authority = self._door.authority(address.actor or wire.ANONYMOUS)
+            authority = self._door.authority(address.actor or ANONYMOUS)
             fields = read_object(message.data)
             result = await self._operations.decide_dead(DEAD_OPERATIONS[address.name], authority, fields)
             answer = {"ok": True, "command_id": command_id, "result": result, "events": []}

@@ -3,16 +3,17 @@
 import asyncio
 from datetime import UTC, datetime
 
-import asyncpg
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from shared.contracts.messages import Measure
 from shared.kernel import wire
+from shared.kernel.database import DATABASE_AWAY
 from shared.kernel.declaration import Service
 from shared.kernel.leases import Leases
 from shared.kernel.reading import Reading
+from shared.kernel.waking import pinged
 
 log = structlog.get_logger()
 
@@ -21,7 +22,7 @@ PAUSE_SECONDS = 1.0
 """At least so long from one message to the next, however much changes."""
 POLL_SECONDS = 10.0
 """For the case that the ping of another replica is lost."""
-AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, NatsError)
+AWAY = (*DATABASE_AWAY, NatsError)
 
 
 class Telemetry:
@@ -52,7 +53,7 @@ class Telemetry:
             except AWAY as error:
                 log.warning("telemetry_waits", service=self._service.name, error=repr(error))
             await asyncio.sleep(PAUSE_SECONDS)
-            await self._sleep()
+            await pinged(self._signal, POLL_SECONDS)
 
     async def _tell(self) -> None:
         for measure, read in self._service.measures.items():
@@ -63,10 +64,3 @@ class Telemetry:
             subject = wire.measure_subject(self._service.name, name)
             await self._client.publish(subject, found.model_dump_json().encode())
             self._told[name] = found
-
-    async def _sleep(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._signal.wait()
-        except TimeoutError:
-            return

@@ -22,7 +22,6 @@ MAX_BODY_BYTES = 1_000_000
 MAX_EVENT_BYTES = 900_000
 """So that an event also fits into a message that quotes it: a page of history, a dead letter."""
 
-ANONYMOUS = "anonymous"
 KEY = re.compile(KEY_PATTERN)
 
 CE_ID, CE_TYPE, CE_SOURCE, CE_SUBJECT, CE_TIME = "ce-id", "ce-type", "ce-source", "ce-subject", "ce-time"
