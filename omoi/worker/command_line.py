@@ -80,7 +80,8 @@ class Listening:
         if spells:
             return Progress(f"no output for {spells * self.quiet_seconds / 60:g} minutes")
         if self._told is None or monotonic() - self._told >= LINE_SECONDS:
-            self._line, self._told = without(self.output.last_line(), self.secrets), monotonic()
+            self._line = without(self.output.last_line(), self.secrets)
+            self._told = monotonic() if self._line else None
         return Progress(self._line)
 
 

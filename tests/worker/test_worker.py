@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from omoi.worker.command_line import CommandLine
+from omoi.worker.attempt import Progress
+from omoi.worker.command_line import CommandLine, Listening
+from omoi.worker.output import Output
 from omoi.worker.settings import WorkerSettings
 from omoi.worker.worker import Worker
 from shared.client import Client
@@ -147,6 +149,16 @@ async def test_a_command_says_how_far_it_is_by_what_it_prints_but_tells_no_secre
         failed = await running_fleet.status(task, "failed")
     assert "key [hidden] other none" in failed["reason"]
     assert "sesame" not in str(failed)
+
+
+def test_a_first_line_is_told_at_once_however_late_it_comes_and_the_next_not_so_soon(tmp_path: Path) -> None:
+    output = Output(tmp_path / "log")
+    listening = Listening(output, (), quiet_seconds=300)
+    assert listening.progress() == Progress("")
+    output.write(b"one\n")
+    assert listening.progress() == Progress("one")
+    output.write(b"two\n")
+    assert listening.progress() == Progress("one")
 
 
 async def test_a_failed_attempt_hands_in_what_it_changed(running_fleet: Fleet, project: Project) -> None:
