@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.scheduler.claim import ClaimsOf
-from services.scheduler.queries import claims_of, open_assignments
+from services.scheduler.queries.lookup import claims_of, open_assignments
 from services.scheduler.task import Task
 from shared.contracts.agent import AgentMatch, BestFit
 from shared.contracts.messages import Command

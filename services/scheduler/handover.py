@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from services.scheduler import timer
+from services.scheduler.agent import Agent, AgentIsQuarantined, refuse_quarantined
 from services.scheduler.decision import Decision
 from services.scheduler.task import Task
 from services.scheduler.workflow import workflow_of
@@ -13,14 +14,29 @@ from shared.kernel.decider import Context, Facts, Past
 def hand_over_claim(command: HandOverClaim, past: Past, context: Context) -> Facts:
     """Move a claim: the same task, a new epoch and lease, and an attempt that costs no retry.
 
-    A claim that is not the requester's any more stays where it is. That is announced and not refused, so that
-    the two who agreed hear of it.
+    A claim that is not the requester's any more, or would go to an agent in quarantine, stays where it is.
+    That is announced and not refused, so that the two who agreed hear of it.
     """
     decision = Decision(past, context)
     task = decision.task(command.task_id)
-    holds = task.claimed and (task.claim_epoch, task.agent_id) == (command.claim_epoch, command.from_agent)
-    decision.record(*(_moved(decision, task, command) if holds else [_failed(task, command, decision)]))
+    reason = _in_the_way(task, command, past)
+    decision.record(
+        *([_failed(task, command, reason, decision)] if reason else _moved(decision, task, command))
+    )
     return decision.about(task.task_id)
+
+
+def _in_the_way(task: Task, command: HandOverClaim, past: Past) -> str:
+    """Why the claim cannot move; empty when it can."""
+    if not task.claimed or (task.claim_epoch, task.agent_id) != (command.claim_epoch, command.from_agent):
+        now = f"{task.agent_id} has it, under epoch {task.claim_epoch}" if task.claimed else task.status
+        now = now if task.claimed else f"it is {task.status}"
+        return f"{command.from_agent} does not hold task {task.task_id} any more: {now}."
+    try:
+        refuse_quarantined(past.of(Agent, command.to_agent))
+    except AgentIsQuarantined as quarantined:
+        return str(quarantined)
+    return ""
 
 
 def _moved(decision: Decision, task: Task, command: HandOverClaim) -> Facts:

@@ -67,7 +67,6 @@ def acquire_locks(command: AcquireLocks, past: Past, context: Context) -> Facts:
     """Grant all of the locks, or none of them and let the task wait for all."""
     decision = Decision(past, context)
     task = decision.of(Task, command.task_id)
-    _refuse_strangers(task, command.agent_id)
     asked = Asked(
         request_id=context.new_id("lock-request"),
         task_id=command.task_id,
@@ -77,6 +76,10 @@ def acquire_locks(command: AcquireLocks, past: Past, context: Context) -> Facts:
         ttl_seconds=command.ttl_seconds,
         since=context.at,
     )
+    request = decision.of(LockHolder, asked.task_id).waiting.get(asked.request_id)
+    _refuse_strangers(decision, asked, request)
+    if request and _is_patient(context, request):  # whoever leaves the line or the lock serves the line
+        raise Waiting(request.wait_until)
     lapse(decision, asked.wishes)
     if found := _granted_while_it_waited(decision, asked):
         return [*decision.facts, Locks(granted=True, request_id=asked.request_id, locks=found)]

@@ -92,6 +92,8 @@ def in_the_way(decision: Past, asked: Asked) -> dict[str, tuple[Hold | Waiter, .
 
 def cycle_of(decision: Decision, asked: Asked) -> list[str]:
     """The tasks that would wait for each other if the task waited, from it back to it; else empty."""
+    if not _keeps_anybody(decision, asked.task_id):
+        return []
     reached_from = dict.fromkeys(_ids(in_the_way(decision, asked).values()), asked.task_id)
     unseen = list(reached_from)
     while unseen:
@@ -104,6 +106,12 @@ def cycle_of(decision: Decision, asked: Asked) -> list[str]:
                     reached_from[further] = task_id
                     unseen.append(further)
     return []
+
+
+def _keeps_anybody(decision: Decision, task_id: str) -> bool:
+    """Whether somebody may wait for the task: nobody does while it holds nothing and stands in no line."""
+    holder = decision.of(LockHolder, task_id)
+    return bool(holder.waiting) or any(decision.of(Lock, key).held_by(task_id) for key in holder.granted)
 
 
 def _ids(found: Iterable[Sequence[Hold | Waiter]]) -> list[str]:

@@ -10,7 +10,6 @@ from services.scheduler import (
     handover,
     lock_request,
     locking,
-    queries,
     rank,
     reactions,
     report,
@@ -24,6 +23,13 @@ from services.scheduler.assignment import Assignment
 from services.scheduler.decision import AGGREGATES
 from services.scheduler.effects import ASSIGNING
 from services.scheduler.lock import Lock
+from services.scheduler.queries.candidate import ready_candidates
+from services.scheduler.queries.explanation import explain
+from services.scheduler.queries.graph import dag_status
+from services.scheduler.queries.lock import list_locks
+from services.scheduler.queries.lookup import claims_of, open_tasks_of
+from services.scheduler.queries.ready import measure_ready_tasks, ready_tasks
+from services.scheduler.queries.task import get_task
 from services.scheduler.share import Share
 from services.scheduler.tables import (
     agent_index,
@@ -103,18 +109,18 @@ scheduler = Service(
         agent.AgentDeregistered: reactions.lose_deregistered,
         collaboration.HandoffAccepted: reactions.hand_over_claim,
     },
-    measures={task.ReadyTasksMeasure: queries.measure_ready_tasks},
+    measures={task.ReadyTasksMeasure: measure_ready_tasks},
     answers={
-        task.GetTask: queries.get_task,
-        task.ReadyTasks: queries.ready_tasks,
-        task.DagStatus: queries.dag_status,
-        task.Explain: queries.explain,
-        lock.ListLocks: queries.list_locks,
+        task.GetTask: get_task,
+        task.ReadyTasks: ready_tasks,
+        task.DagStatus: dag_status,
+        task.Explain: explain,
+        lock.ListLocks: list_locks,
     },
     lookups={
-        claim.ReadyCandidates: queries.ready_candidates,
-        claim.ClaimsOf: queries.claims_of,
-        settle.OpenTasksOf: queries.open_tasks_of,
+        claim.ReadyCandidates: ready_candidates,
+        claim.ClaimsOf: claims_of,
+        settle.OpenTasksOf: open_tasks_of,
     },
     indexes=[
         Index(task_index, Task, row),

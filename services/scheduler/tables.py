@@ -280,8 +280,8 @@ def lock_row(lock: Lock) -> Mapping[str, Any] | None:
     who = {f"task:{one.task_id}" for one in involved} | {f"agent:{one.agent_id}" for one in involved}
     return {
         "resource_key": lock.resource_key,
-        "holders": [asdict(hold) for hold in lock.holders],
-        "waiting": [asdict(waiter) for waiter in lock.waiting],
+        "holders": [dict(vars(hold)) for hold in lock.holders],
+        "waiting": [dict(vars(waiter)) for waiter in lock.waiting],
         "who": sorted(who),
     }
 

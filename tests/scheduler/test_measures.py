@@ -8,7 +8,7 @@ from itertools import pairwise
 from time import monotonic
 from typing import Any
 
-from services.scheduler.queries import measure_ready_tasks
+from services.scheduler.queries.ready import measure_ready_tasks
 from services.scheduler.task import Task
 from shared.contracts.messages import Priority
 from shared.contracts.task import ReadyTasksMeasure
