@@ -84,22 +84,30 @@ def acquire_locks(command: AcquireLocks, past: Past, context: Context) -> Facts:
     if found := _granted_while_it_waited(decision, asked):
         return [*decision.facts, Locks(granted=True, request_id=asked.request_id, locks=found)]
     if request := decision.of(LockHolder, asked.task_id).waiting.get(asked.request_id):
-        return _go_on_waiting(decision, asked, request)
+        return _end_waiting(decision, asked, request)
     if not in_the_way(decision, asked):
         granted = grant(decision, asked)
         return [*decision.facts, Locks(granted=True, request_id=asked.request_id, locks=granted)]
     return _not_at_once(decision, asked, command)
 
 
-def _refuse_strangers(task: Task, agent_id: str) -> None:
+def _refuse_strangers(decision: Decision, asked: Asked, request: Request | None) -> None:
+    """One that stood in line for a task when another agent got it leaves the line."""
+    task = decision.of(Task, asked.task_id)
     if task.ended:
         raise TaskEnded(
             f"Task {task.task_id} is {task.status}; what has ended is granted no locks.", status=task.status
         )
-    if task.claimed and task.agent_id != agent_id:
+    if task.claimed and task.agent_id != asked.agent_id:
+        if request:
+            deny(decision, asked.task_id, request, "Another agent has the task.")
         raise TaskNotYours(
             f"Task {task.task_id} is {task.agent_id}'s now. Drop the work.", agent_id=task.agent_id
-        )
+        ).noting(decision.facts)
+
+
+def _is_patient(context: Context, request: Request) -> bool:
+    return not context.durable and context.at < request.wait_until
 
 
 def _granted_while_it_waited(decision: Decision, asked: Asked) -> tuple[GrantedLock, ...]:
@@ -112,11 +120,9 @@ def _granted_while_it_waited(decision: Decision, asked: Asked) -> tuple[GrantedL
     return tuple(found)
 
 
-def _go_on_waiting(decision: Decision, asked: Asked, request: Request) -> Facts:
+def _end_waiting(decision: Decision, asked: Asked, request: Request) -> Facts:
     if decision.context.durable:
         return [Locks(granted=False, request_id=asked.request_id, wait_until=request.wait_until)]
-    if decision.at < request.wait_until:
-        raise Waiting(request.wait_until, decision.facts)
     held = _held(decision, asked)
     deny(decision, asked.task_id, request, "It waited as long as it liked to.")
     raise held.noting(decision.facts)

@@ -12,7 +12,7 @@ import structlog
 
 from shared.kernel import tracing
 from shared.kernel.decider import Lookup
-from shared.kernel.draft import Desk, Draft, Missing
+from shared.kernel.draft import Desk, Draft, Missing, Wait
 from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome
 from shared.kernel.metrics import Metrics
 from shared.kernel.store import Appended, Held, Moved, Store, Stored
@@ -58,7 +58,7 @@ class Batcher:
         self._committed = committed
         self._queue: asyncio.Queue[Envelope] = asyncio.Queue(QUEUE_CAP)
         self._cache: OrderedDict[str, Held] = OrderedDict()
-        self._waiting: dict[Envelope, asyncio.TimerHandle] = {}
+        self._waiting: dict[Envelope, tuple[asyncio.TimerHandle, Wait]] = {}
         self._names = {command.wire_name() for command in store.service.obeys}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -86,16 +86,20 @@ class Batcher:
         """Wait until every command is answered; those that wait for a change are sent away, now and later."""
         self._draining = True
         waiting = list(self._waiting)
-        for handle in self._waiting.values():
+        for handle, _ in self._waiting.values():
             handle.cancel()
         self._waiting.clear()
         await self._answer([(envelope, Deferred(SHUTTING_DOWN)) for envelope in waiting])
         await self._idle.wait()
 
     def stir(self) -> None:
-        """Something changed: let the waiting commands be decided again."""
+        """Another replica changed something: let the waiting commands be decided again."""
         self._changes += 1
-        for envelope, handle in list(self._waiting.items()):
+        self._wake(list(self._waiting))
+
+    def _wake(self, envelopes: Sequence[Envelope]) -> None:
+        for envelope in envelopes:
+            handle, _ = self._waiting[envelope]
             handle.cancel()
             self._requeue(envelope)
 
@@ -247,28 +251,29 @@ class Batcher:
             self._cache.move_to_end(stream)
         while len(self._cache) > CACHED_STREAMS:
             self._cache.popitem(last=False)
-        for envelope, until in draft.waiting:
+        for envelope, wait in draft.waiting:
             if self._draining:
                 draft.outcomes.append((envelope, Deferred(SHUTTING_DOWN)))
             elif changes != self._changes:  # another replica's change came while this was decided without it
                 self._requeue(envelope)
             else:
-                self._wait(envelope, until)
+                self._wait(envelope, wait)
         if draft.batch.events:
             self._committed(len(draft.batch.events))
-            self.stir()
+            changed = draft.batch.streams
+            self._wake([e for e, (_, wait) in self._waiting.items() if wait.concerned_by(changed)])
 
-    def _wait(self, envelope: Envelope, until: datetime) -> None:
-        seconds = max(0.0, (until - datetime.now(UTC)).total_seconds())
+    def _wait(self, envelope: Envelope, wait: Wait) -> None:
+        seconds = max(0.0, (wait.until - datetime.now(UTC)).total_seconds())
         loop = asyncio.get_running_loop()
-        self._waiting[envelope] = loop.call_later(seconds, self._requeue, envelope)
+        self._waiting[envelope] = loop.call_later(seconds, self._requeue, envelope), wait
 
     def _requeue(self, envelope: Envelope) -> None:
         self._waiting.pop(envelope, None)
         try:
             self._queue.put_nowait(envelope)
         except asyncio.QueueFull:
-            self._wait(envelope, datetime.now(UTC))
+            self._wait(envelope, Wait(datetime.now(UTC), {}))
 
 
 def number_events(answer: dict[str, Any], first_position: int) -> None:

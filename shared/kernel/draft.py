@@ -55,7 +55,12 @@ class Desk(Past):
         self._loaded = held
         self._found = found
         self.decided: dict[str, Held] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Note from here on what is consulted: another command is about to be decided."""
         self.consulted: set[str] = set()
+        self.searched = False
 
     def of(self, state: type[S], key: str) -> S:
         """State of one aggregate, the batch's own decisions included."""
@@ -71,6 +76,7 @@ class Desk(Past):
 
     def find(self, lookup: Lookup[T]) -> T:
         """Answer of a lookup; the same lookup is asked once a batch."""
+        self.searched = True
         if lookup not in self._found:
             raise Missing(lookup=lookup)
         return cast(T, self._found[lookup])
@@ -78,6 +84,24 @@ class Desk(Past):
     def loaded_version(self, stream: str) -> int:
         """The version the commit must still find."""
         return self._loaded[stream].version
+
+    def seen(self) -> dict[str, int] | None:
+        """Version of each stream that was consulted; None when an index was, as any change may alter that."""
+        return None if self.searched else {stream: self.held(stream).version for stream in self.consulted}
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How long a command waits, and what would have it decided again before."""
+
+    until: datetime
+    seen: Mapping[str, int] | None
+
+    def concerned_by(self, changed: Mapping[str, Held]) -> bool:
+        """Whether the rule might say something else now."""
+        if self.seen is None:
+            return True
+        return any(changed[stream].version != self.seen[stream] for stream in changed.keys() & self.seen)
 
 
 @dataclass
@@ -104,7 +128,7 @@ class Draft:
     now: datetime
     batch: Batch = field(default_factory=Batch)
     outcomes: list[tuple[Envelope, Outcome]] = field(default_factory=list)
-    waiting: list[tuple[Envelope, datetime]] = field(default_factory=list)
+    waiting: list[tuple[Envelope, Wait]] = field(default_factory=list)
     offsets: dict[str, int] = field(default_factory=dict)
     """Key of a command -> how many events of the batch come before its own."""
 
@@ -112,7 +136,7 @@ class Draft:
         """What the command would ask for; nothing is decided."""
         if envelope.command is None:
             return None
-        self.desk.consulted = set()
+        self.desk.begin()
         try:
             self.rules[type(envelope.command)](envelope.command, self.desk, self._context(envelope))
         except Missing as missing:
@@ -123,7 +147,7 @@ class Draft:
 
     def decide(self, envelope: Envelope) -> None:
         """Decide one command and take its effects into the batch; raises `Missing`."""
-        self.desk.consulted = set()
+        self.desk.begin()
         if envelope.timer and envelope.timer[0] in self.batch.timers:
             self.outcomes.append((envelope, Dropped()))
             return
@@ -133,7 +157,7 @@ class Draft:
             raise
         except Waiting as waiting:
             self._note(envelope, waiting.facts)
-            self.waiting.append((envelope, waiting.until))
+            self.waiting.append((envelope, Wait(waiting.until, self.desk.seen())))
         except Unavailable as unavailable:
             self._rely_on_what_was_read()
             self.outcomes.append((envelope, Deferred(str(unavailable))))
