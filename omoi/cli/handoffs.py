@@ -17,6 +17,7 @@ from shared.contracts.collaboration import (
     GetHandoff,
     ListHandoffs,
     RequestHandoff,
+    WithdrawHandoff,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Give a task to another agent, or take one over.")
@@ -29,6 +30,7 @@ ENDINGS = {
     "completed": "Task {task_id} has moved from {from_agent} to {to_agent}: claim epoch {claim_epoch}, "
     "lease until {lease_expires_at}.",
     "declined": "{to_agent} declined: {reason}",
+    "withdrawn": "{from_agent} asks no longer: {reason}",
     "expired": "{to_agent} did not answer in time; {from_agent} keeps task {task_id}.",
     "failed": "Nothing moved: {reason}",
 }
@@ -97,7 +99,7 @@ async def _ending(client: Client, handoff_id: str, wait: float, as_json: bool) -
         out.print(_ended(result), soft_wrap=True)
         if result["status"] == "completed":
             out.print(f"`omoi messages handoff show {handoff_id}` has its context.", soft_wrap=True)
-    return REFUSED if result["status"] in ("declined", "expired", "failed") else DONE
+    return REFUSED if result["status"] in ("declined", "withdrawn", "expired", "failed") else DONE
 
 
 def _ended(handoff: dict[str, Any]) -> str:
@@ -115,6 +117,18 @@ def decline(
     """Say no; the task stays where it is."""
     command = DeclineHandoff(handoff_id=handoff_id, reason=reason)
     decide(actor, command, as_json, lambda ref: f"Declined; {ref['next_step']}")
+
+
+@app.command()
+def withdraw(
+    handoff_id: HandoffId,
+    reason: Annotated[str, typer.Option(help="Why; the addressee is told.")] = "",
+    actor: As = OPERATOR_NAME,
+    as_json: Json = False,
+) -> None:
+    """Ask no longer, as long as nobody has answered; the task stays where it is."""
+    command = WithdrawHandoff(handoff_id=handoff_id, reason=reason)
+    decide(actor, command, as_json, lambda ref: f"Withdrawn; {ref['next_step']}")
 
 
 @app.command("wait")

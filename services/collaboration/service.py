@@ -1,27 +1,23 @@
 """The collaboration service: threads, inboxes, and handoffs of claims."""
 
 from services.collaboration import queries, reactions
+from services.collaboration.agent import AGENT, follow_agent
+from services.collaboration.answer import accept_handoff, await_handoff, decline_handoff
 from services.collaboration.claim import CLAIM
 from services.collaboration.delivery import DELIVERY, Deliveries, UnreadUpTo, mark_read
-from services.collaboration.handoff import (
-    HANDOFF,
-    accept_handoff,
-    await_handoff,
-    decline_handoff,
-    expire_handoff,
-    request_handoff,
-)
+from services.collaboration.handoff import HANDOFF
 from services.collaboration.message import MESSAGE, send_message
+from services.collaboration.offer import expire_handoff, request_handoff, withdraw_handoff
 from services.collaboration.outcome import end_claim, fail_handoff, follow_claim
 from services.collaboration.tables import INDEXES
 from services.collaboration.thread import THREAD, add_participants, close_thread, leave_thread, open_thread
+from shared.contracts import agent, task
 from shared.contracts import collaboration as talk
-from shared.contracts import task
 from shared.kernel.declaration import Service
 
 collaboration = Service(
     "collaboration",
-    aggregates=(THREAD, MESSAGE, DELIVERY, HANDOFF, CLAIM),
+    aggregates=(THREAD, MESSAGE, DELIVERY, HANDOFF, CLAIM, AGENT),
     obeys={
         talk.OpenThread: open_thread,
         talk.CloseThread: close_thread,
@@ -32,11 +28,13 @@ collaboration = Service(
         talk.RequestHandoff: request_handoff,
         talk.AcceptHandoff: accept_handoff,
         talk.DeclineHandoff: decline_handoff,
+        talk.WithdrawHandoff: withdraw_handoff,
         talk.AwaitHandoff: await_handoff,
         talk.ExpireHandoff: expire_handoff,
         talk.FollowClaim: follow_claim,
         talk.EndClaim: end_claim,
         talk.FailHandoff: fail_handoff,
+        talk.FollowAgent: follow_agent,
     },
     hears={
         task.TaskClaimed: reactions.follow_claim,
@@ -46,6 +44,13 @@ collaboration = Service(
         task.TaskLeaseExpired: reactions.end_expired,
         task.TaskCancelled: reactions.end_cancelled,
         task.TaskHandoverFailed: reactions.fail_handoff,
+        agent.AgentRegistered: reactions.greet,
+        agent.AgentRecovered: reactions.find,
+        agent.AgentLost: reactions.lose,
+        agent.AgentDeregistered: reactions.part,
+        agent.AgentQuarantined: reactions.quarantine,
+        agent.AgentReleased: reactions.release,
+        agent.AgentAvailabilityChanged: reactions.follow_availability,
     },
     answers={
         talk.GetThread: queries.get_thread,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from services.scheduler import timer
-from services.scheduler.agent import Agent, AgentIsQuarantined, refuse_quarantined
+from services.scheduler.agent import Agent
 from services.scheduler.decision import Decision
 from services.scheduler.task import Task
 from services.scheduler.workflow import workflow_of
@@ -29,13 +29,12 @@ def hand_over_claim(command: HandOverClaim, past: Past, context: Context) -> Fac
 def _in_the_way(task: Task, command: HandOverClaim, past: Past) -> str:
     """Why the claim cannot move; empty when it can."""
     if not task.claimed or (task.claim_epoch, task.agent_id) != (command.claim_epoch, command.from_agent):
-        now = f"{task.agent_id} has it, under epoch {task.claim_epoch}" if task.claimed else task.status
-        now = now if task.claimed else f"it is {task.status}"
+        holder = f"{task.agent_id} has it, under epoch {task.claim_epoch}"
+        now = holder if task.claimed else f"it is {task.status}"
         return f"{command.from_agent} does not hold task {task.task_id} any more: {now}."
-    try:
-        refuse_quarantined(past.of(Agent, command.to_agent))
-    except AgentIsQuarantined as quarantined:
-        return str(quarantined)
+    quarantine = past.of(Agent, command.to_agent).causes.get("quarantine")
+    if quarantine is not None and quarantine.withheld:
+        return f"Agent {command.to_agent} is quarantined: {quarantine.reason}"
     return ""
 
 
@@ -59,10 +58,7 @@ def _moved(decision: Decision, task: Task, command: HandOverClaim) -> Facts:
     return [*timer.of_attempt(task), claimed, lease]
 
 
-def _failed(task: Task, command: HandOverClaim, decision: Decision) -> TaskHandoverFailed:
-    now = (
-        f"{task.agent_id} has it, under epoch {task.claim_epoch}" if task.claimed else f"it is {task.status}"
-    )
+def _failed(task: Task, command: HandOverClaim, reason: str, decision: Decision) -> TaskHandoverFailed:
     return TaskHandoverFailed(
         task_id=task.task_id,
         ticket_id=task.ticket_id,
@@ -70,6 +66,6 @@ def _failed(task: Task, command: HandOverClaim, decision: Decision) -> TaskHando
         from_agent=command.from_agent,
         to_agent=command.to_agent,
         claim_epoch=command.claim_epoch,
-        reason=f"{command.from_agent} does not hold task {task.task_id} any more: {now}.",
+        reason=reason,
         at=decision.at,
     )

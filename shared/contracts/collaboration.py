@@ -25,8 +25,10 @@ TEXT_CHARACTERS = 20_000
 
 ThreadKind = Literal["handoff", "review", "consultation"]
 ThreadStatus = Literal["open", "closed"]
-HandoffStatus = Literal["pending", "accepted", "completed", "declined", "expired", "failed"]
+HandoffStatus = Literal["pending", "accepted", "completed", "declined", "expired", "withdrawn", "failed"]
 """`accepted` waits for the scheduler; `completed` means that the claim has moved."""
+Absence = Literal["left", "lost", "quarantine", "unavailable"]
+"""Why an agent can be handed no task."""
 
 
 def _listed(value: object) -> object:
@@ -112,7 +114,7 @@ class HandoffRef(Result):
         default=None, description="Of the new claim, once `completed`: the new holder quotes it."
     )
     lease_expires_at: Moment | None = Field(default=None, description="Of the new claim, once `completed`.")
-    reason: str = Field(default="", description="Why it was declined, or came to nothing.")
+    reason: str = Field(default="", description="Why it was declined, withdrawn, or came to nothing.")
     next_step: str = Field(default="", description="What to do now.")
 
 
@@ -190,6 +192,7 @@ class MarkRead(Command):
 class RequestHandoff(Command):
     """Ask another agent to take over a task. For the agent who holds its claim; one at a time for a task.
 
+    The other one must be registered, alive and offered work; in quarantine it may take over nothing.
     It opens a thread of kind `handoff` between the two under the same id, with the reason as first message.
     """
 
@@ -218,6 +221,13 @@ class DeclineHandoff(Command):
 
     handoff_id: Key
     reason: str = Field(default="", max_length=2000, description="Why; the requester is told.")
+
+
+class WithdrawHandoff(Command):
+    """Ask no longer, as long as nobody has answered; the task stays where it is. For the requester."""
+
+    handoff_id: Key
+    reason: str = Field(default="", max_length=2000, description="Why; the addressee is told.")
 
 
 class AwaitHandoff(Command):
@@ -269,6 +279,18 @@ class FailHandoff(Command):
 
     handoff_id: Key
     reason: str
+
+
+class FollowAgent(Command):
+    """An agent can be handed tasks, or no longer. Sent by collaboration when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    agent_id: Key
+    absence: Absence
+    absent: bool = Field(description="Whether it is absent for this reason now.")
+    reason: str = Field(default="", description="Why, as it was said.")
+    at: Moment
 
 
 class ThreadOpened(_OfTicket, Event):
@@ -418,6 +440,18 @@ class HandoffDeclined(Event):
     at: Moment
 
 
+class HandoffWithdrawn(Event):
+    """The requester no longer asks."""
+
+    handoff_id: Key
+    task_id: Key
+    ticket_id: Key
+    from_agent: Key
+    to_agent: Key
+    reason: str
+    at: Moment
+
+
 class HandoffExpired(Event):
     """The addressee did not answer in time."""
 
@@ -465,6 +499,16 @@ class ClaimOffered(Event):
     task_id: Key
     ticket_id: Key
     handoff_id: Key
+
+
+class AgentFollowed(Event):
+    """Collaboration knows whether an agent can be handed tasks."""
+
+    agent_id: Key
+    absence: Absence
+    absent: bool
+    reason: str = ""
+    at: Moment
 
 
 class GetThread(Query):
@@ -609,7 +653,7 @@ class HandoffSummary(Contract):
     to_agent: Key
     status: HandoffStatus
     reason: str = Field(description="Why it was asked for.")
-    outcome: str = Field(description="Why it was declined, or came to nothing.")
+    outcome: str = Field(description="Why it was declined, withdrawn, or came to nothing.")
     requested_at: Moment
     expires_at: Moment
     ended_at: Moment | None = None

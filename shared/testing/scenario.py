@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -77,6 +77,7 @@ class Scenario:
     actor: str = "ann"
     authority: Authority = Authority.WORKER
     now: datetime = NOON
+    waited: timedelta = timedelta()
     command: Command | None = None
 
     def given(self, *events: Event) -> "Scenario":
@@ -95,6 +96,10 @@ class Scenario:
         """Let the command be decided at `now`."""
         return replace(self, now=now)
 
+    def waiting(self, seconds: float) -> "Scenario":
+        """Let the command have waited so long already."""
+        return replace(self, waited=timedelta(seconds=seconds))
+
     def when(self, command: Command) -> "Scenario":
         """The command under test."""
         return replace(self, command=command)
@@ -103,7 +108,8 @@ class Scenario:
         """The facts the rule answers with; every event among them must fold and survive JSON."""
         assert self.command is not None, "say .when(command) first"
         history = History(self.aggregates, self.past, self.found)
-        context = Context(f"command-{len(self.past)}", self.actor, self.authority, self.now, self.now)
+        received_at = self.now - self.waited
+        context = Context(f"command-{len(self.past)}", self.actor, self.authority, self.now, received_at)
         facts = list(self.rules[type(self.command)](self.command, history, context))
         for fact in facts:
             if isinstance(fact, Event):

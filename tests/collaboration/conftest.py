@@ -84,6 +84,12 @@ class Office:
         epoch: int = won[0]["claim_epoch"]
         return epoch
 
+    async def hired(self, *agents: str) -> None:
+        """Agents that tasks can be handed to, as the registry would tell of them."""
+        for name in agents:
+            news = {"agent_id": name, "absence": "left", "absent": False, "at": "2026-01-01T00:00:00Z"}
+            await self.done("operator", "collaboration.follow_agent", **news)
+
     async def requested(self, agent: str, to: str, task_id: str, **body: Any) -> str:
         """A handoff that was asked for; answers its id."""
         ref = await self.done(agent, "collaboration.request_handoff", to=to, task_id=task_id, **body)
@@ -107,4 +113,6 @@ async def office(a_world: World) -> AsyncIterator[Office]:
     """Collaboration and the scheduler, with their migrations."""
     await migrate(a_world.database_url, ["collaboration", "scheduler"])
     async with a_world.running(collaboration, scheduler):
-        yield Office(a_world)
+        office = Office(a_world)
+        await office.hired("bob", "eve", "joe")
+        yield office

@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 from services.collaboration.delivery import Deliveries
-from services.collaboration.handoff import EXPIRY_SECONDS
+from services.collaboration.offer import EXPIRY_SECONDS
 from services.collaboration.service import collaboration
 from shared.contracts.collaboration import (
+    Absence,
+    AgentFollowed,
     ClaimFollowed,
     ClaimOffered,
     HandoffAccepted,
@@ -29,6 +31,14 @@ OPENED = ThreadOpened(
 CLOSED = ThreadClosed(thread_id="t", actor="ann", at=NOON)
 FOLLOWED = ClaimFollowed(task_id="chair", ticket_id="T-1", agent_id="ann", claim_epoch=4, attempt=4)
 PARTIES = {"handoff_id": "h", "task_id": "chair", "ticket_id": "T-1", "from_agent": "ann", "to_agent": "bob"}
+
+
+def followed(agent_id: str, absence: Absence = "left", absent: bool = False) -> AgentFollowed:
+    """News of an agent; as it stands, that it is here."""
+    return AgentFollowed(agent_id=agent_id, absence=absence, absent=absent, reason="It lies.", at=NOON)
+
+
+HERE = (followed("bob"), followed("eve"))
 REQUESTED = HandoffRequested(
     **PARTIES,
     thread_id="h",

@@ -7,14 +7,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from services.collaboration.claim import Claim
+from services.collaboration.handoff import Handoff
 from shared.contracts import collaboration as talk
+from shared.contracts.messages import Authority
 from shared.contracts.task import CompleteTask, ExtendClaim, TaskClaimed
 from tests.collaboration.firm import Firm
 
 AGENTS = ("ann", "bob", "eve")
 agents = st.sampled_from(AGENTS)
-ANSWERS = (talk.HandoffAccepted, talk.HandoffDeclined, talk.HandoffExpired)
-ENDS = (talk.HandoffCompleted, talk.HandoffDeclined, talk.HandoffExpired, talk.HandoffFailed)
+ANSWERS = (talk.HandoffAccepted, talk.HandoffDeclined, talk.HandoffWithdrawn, talk.HandoffExpired)
+ENDS = (
+    talk.HandoffCompleted,
+    talk.HandoffDeclined,
+    talk.HandoffWithdrawn,
+    talk.HandoffExpired,
+    talk.HandoffFailed,
+)
+ABSENCES: tuple[talk.Absence, ...] = ("left", "lost", "quarantine", "unavailable")
 
 
 class Talking(RuleBasedStateMachine):
@@ -31,7 +40,10 @@ class Talking(RuleBasedStateMachine):
         self.expected: dict[str, list[str]] = {name: [] for name in AGENTS}
         self.read: dict[str, set[str]] = {name: set() for name in AGENTS}
         self.epochs: dict[str, list[tuple[int, str]]] = {}
+        self.absent: set[tuple[str, talk.Absence]] = {(name, "left") for name in AGENTS}
         self.count = 0
+        for name in AGENTS:
+            self.come_or_go(name, "left", True)
         self.firm.talk(
             talk.OpenThread(thread_id="t", kind="review", topic="x", participants=("bob",)), actor="ann"
         )
@@ -86,6 +98,13 @@ class Talking(RuleBasedStateMachine):
             closed = self.firm.talk(talk.CloseThread(thread_id="t"), actor)
             self.closed = self.closed or closed
 
+    @rule(agent=agents, absence=st.sampled_from(ABSENCES), back=st.sampled_from([True, True, True, False]))
+    def come_or_go(self, agent: str, absence: talk.Absence, back: bool) -> None:
+        self.firm.wait(0.001)
+        news = talk.FollowAgent(agent_id=agent, absence=absence, absent=not back, at=self.firm.shop.now)
+        assert self.firm.talk(news, authority=Authority.SYSTEM)
+        (self.absent.discard if back else self.absent.add)((agent, absence))
+
     @rule(actor=agents)
     def claim(self, actor: str) -> None:
         self.firm.claim(actor)
@@ -101,17 +120,31 @@ class Talking(RuleBasedStateMachine):
             talk.RequestHandoff(handoff_id=handoff_id, to=to, task_id=task_id, context={"n": self.count}),
             actor,
         )
-        assert asked == (known.agent_id == actor and to != actor and free)
+        assert asked == (known.agent_id == actor and to != actor and free and self._is_here(to))
         return handoff_id
+
+    def _is_here(self, agent: str) -> bool:
+        return not any((agent, absence) in self.absent for absence in ABSENCES)
+
+    @rule(handoff_id=handoffs, actor=agents)
+    def withdraw(self, handoff_id: str, actor: str) -> None:
+        handoff = self.firm.handoff(handoff_id)
+        waits = self._waits(handoff)
+        withdrawn = self.firm.talk(talk.WithdrawHandoff(handoff_id=handoff_id), actor)
+        assert withdrawn == (waits and actor == handoff.from_agent)
+
+    def _waits(self, handoff: Handoff) -> bool:
+        overdue = handoff.expires_at is not None and self.firm.shop.now >= handoff.expires_at
+        return bool(handoff.handoff_id) and handoff.status == "pending" and not overdue
 
     @rule(handoff_id=handoffs, actor=agents, yes=st.booleans())
     def answer(self, handoff_id: str, actor: str, yes: bool) -> None:
         handoff = self.firm.handoff(handoff_id)
-        overdue = handoff.expires_at is not None and self.firm.shop.now >= handoff.expires_at
+        waits = self._waits(handoff)
+        allowed = not yes or (actor, "quarantine") not in self.absent
         command = talk.AcceptHandoff if yes else talk.DeclineHandoff
         answered = self.firm.talk(command(handoff_id=handoff_id), actor)
-        waits = bool(handoff.handoff_id) and handoff.status == "pending" and not overdue
-        assert answered == (waits and actor == handoff.to_agent)
+        assert answered == (waits and actor == handoff.to_agent and allowed)
 
     @rule(target=handoffs, agent=agents, to=agents, yes=st.booleans(), news=st.integers(0, 4))
     def agree(self, agent: str, to: str, yes: bool, news: int) -> str:

@@ -2,8 +2,12 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
-from tests.collaboration.conftest import SHORT_LEASE, Office
+from services.registry.service import registry
+from shared.kernel.schema import migrate
+from shared.testing.world import until
+from tests.collaboration.conftest import SECONDS, SHORT_LEASE, Office
 
 
 async def test_a_claim_moves_and_only_its_new_holder_completes_the_task(office: Office) -> None:
@@ -152,3 +156,54 @@ async def test_both_can_wait_for_the_end_before_it_comes(office: Office) -> None
     await office.done("bob", "collaboration.decline_handoff", handoff_id=handoff_id, reason="No time.")
     ended = await waiting
     assert (ended["status"], ended["reason"]) == ("declined", "No time.")
+
+
+async def test_a_requester_asks_no_longer_and_may_then_ask_somebody_else(office: Office) -> None:
+    await office.ticket()
+    await office.claimed("chair", "ann")
+    handoff_id = await office.requested("ann", "bob", "chair")
+    withdraw = {"handoff_id": handoff_id, "reason": "Found a saw."}
+    assert await office.refused("bob", "collaboration.withdraw_handoff", **withdraw) == "not_the_requester"
+    waiting = asyncio.create_task(
+        office.done("bob", "collaboration.await_handoff", handoff_id=handoff_id, wait_seconds=25)
+    )
+    ended = await office.done("ann", "collaboration.withdraw_handoff", **withdraw)
+    assert (ended["status"], ended["reason"]) == ("withdrawn", "Found a saw.")
+    assert (await waiting)["status"] == "withdrawn"
+    assert "no longer asks you" in (await office.texts("bob"))[-1]
+    accept = {"handoff_id": handoff_id}
+    assert await office.refused("bob", "collaboration.accept_handoff", **accept) == "handoff_answered"
+    await office.requested("ann", "eve", "chair")
+
+
+async def test_an_agent_can_be_handed_tasks_as_the_registry_tells(office: Office) -> None:
+    await migrate(office.world.database_url, ["registry"])
+    await office.ticket()
+    await office.claimed("chair", "ann")
+    ask = {"to": "max", "task_id": "chair"}
+    assert await office.refused("ann", "collaboration.request_handoff", **ask) == "agent_not_found"
+
+    async def asked() -> str:
+        answer = await office.do("ann", "collaboration.request_handoff", **ask)
+        if answer["ok"]:
+            await office.done(
+                "ann", "collaboration.withdraw_handoff", handoff_id=answer["result"]["handoff_id"]
+            )
+        return str(answer.get("code", "ok"))
+
+    async with office.world.running(registry):
+        changes: tuple[tuple[str, dict[str, Any], str], ...] = (
+            ("register", {}, "ok"),
+            ("quarantine", {"reason": "It lies."}, "agent_is_quarantined"),
+            ("release", {}, "ok"),
+            ("set_availability", {"available": False}, "agent_not_available"),
+            ("set_availability", {"available": True}, "ok"),
+            ("deregister", {}, "agent_not_found"),
+        )
+        for change, body, code in changes:
+            await office.done("operator", f"registry.{change}", agent_id="max", **body)
+
+            async def told(code: str = code) -> bool:
+                return await asked() == code
+
+            assert await until(told, seconds=SECONDS), change

@@ -2,37 +2,41 @@ from datetime import timedelta
 
 import pytest
 
-from services.collaboration.handoff import (
-    HandoffAnswered,
+from services.collaboration.agent import AgentIsQuarantined, AgentNotAvailable, AgentNotFound
+from services.collaboration.answer import NotConcerned, NotTheAddressee
+from services.collaboration.handoff import HandoffAnswered, HandoffNotFound
+from services.collaboration.offer import (
     HandoffExists,
-    HandoffNotFound,
     HandoffOpen,
     HandoffToSelf,
-    NotConcerned,
-    NotTheAddressee,
     NotTheHolder,
+    NotTheRequester,
 )
 from services.collaboration.service import collaboration
 from shared.contracts import collaboration as talk
 from shared.contracts.messages import Command, Event
-from shared.kernel.decider import CancelTimer, Timer, Unavailable, Waiting
+from shared.kernel.decider import CancelTimer, Refused, Timer, Unavailable, Waiting
 from shared.testing.scenario import NOON, Scenario
 from tests.collaboration.given import (
     ACCEPTED,
     EXPIRES_AT,
     FOLLOWED,
+    HERE,
     OFFERED,
     OPENED,
     PARTIES,
     REQUESTED,
     TALK,
+    followed,
 )
 
 ASK = talk.RequestHandoff(handoff_id="h", to="bob", task_id="chair", reason="No saw.", context={"legs": 3})
-HELD = TALK.given(FOLLOWED)
-OPEN = TALK.given(*OFFERED)
+HELD = TALK.given(*HERE, FOLLOWED)
+OPEN = TALK.given(*HERE, *OFFERED)
 ACCEPT, DECLINE = talk.AcceptHandoff(handoff_id="h"), talk.DeclineHandoff(handoff_id="h", reason="No time.")
 DECLINED = talk.HandoffDeclined(**PARTIES, reason="No time.", at=NOON)
+WITHDRAW = talk.WithdrawHandoff(handoff_id="h", reason="Found a saw.")
+WITHDRAWN = talk.HandoffWithdrawn(**PARTIES, reason="Found a saw.", at=NOON)
 EXPIRED = talk.HandoffExpired(**PARTIES, at=NOON)
 FAILED = talk.HandoffFailed(**PARTIES, reason="Gone.", at=NOON)
 COMPLETED = talk.HandoffCompleted(**PARTIES, claim_epoch=5, lease_expires_at=EXPIRES_AT, at=NOON)
@@ -81,7 +85,7 @@ def test_one_handoff_of_a_task_at_a_time() -> None:
     second = ASK.model_copy(update={"handoff_id": "h-2", "to": "eve"})
     OPEN.when(second).then_refused(HandoffOpen, handoff_id="h", status="pending")
     OPEN.given(ACCEPTED).when(second).then_refused(HandoffOpen, status="accepted")
-    for ending in (DECLINED, EXPIRED, FAILED):
+    for ending in (DECLINED, WITHDRAWN, EXPIRED, FAILED):
         assert kinds(OPEN.given(ending).when(second))[0] is talk.HandoffRequested
 
 
@@ -105,7 +109,7 @@ def test_only_the_addressee_answers(answer: Command) -> None:
 
 
 @pytest.mark.parametrize("answer", [ACCEPT, DECLINE])
-@pytest.mark.parametrize("ending", [ACCEPTED, COMPLETED, DECLINED, EXPIRED, FAILED])
+@pytest.mark.parametrize("ending", [ACCEPTED, COMPLETED, DECLINED, WITHDRAWN, EXPIRED, FAILED])
 def test_a_handoff_is_answered_once(answer: Command, ending: Event) -> None:
     OPEN.given(ending).by("bob").when(answer).then_refused(HandoffAnswered)
 
@@ -133,12 +137,77 @@ def test_a_decline_reaches_the_requester_with_its_reason() -> None:
     assert "No time." in said.text
 
 
+def test_a_requester_asks_no_longer_and_the_addressee_is_told() -> None:
+    facts = OPEN.by("ann").when(WITHDRAW).decide()
+    assert facts[:2] == [WITHDRAWN, CancelTimer("handoff-h")]
+    (said,) = [fact for fact in facts if isinstance(fact, talk.MessageSent)]
+    assert (said.sender, said.recipients) == ("ann", ("bob",))
+    assert "Found a saw." in said.text
+    (ref,) = [fact for fact in facts if isinstance(fact, talk.HandoffRef)]
+    assert (ref.status, ref.reason) == ("withdrawn", "Found a saw.")
+
+
+def test_only_the_requester_withdraws() -> None:
+    for actor in ("bob", "eve", "operator"):
+        OPEN.by(actor).when(WITHDRAW).then_refused(NotTheRequester, from_agent="ann")
+    TALK.by("ann").when(WITHDRAW).then_refused(HandoffNotFound)
+
+
+@pytest.mark.parametrize("ending", [ACCEPTED, COMPLETED, DECLINED, WITHDRAWN, EXPIRED, FAILED])
+def test_what_is_answered_or_over_cannot_be_withdrawn(ending: Event) -> None:
+    OPEN.given(ending).by("ann").when(WITHDRAW).then_refused(HandoffAnswered)
+
+
+def test_a_withdrawal_after_the_time_is_too_late_even_before_the_timer_fires() -> None:
+    OPEN.by("ann").at(EXPIRES_AT).when(WITHDRAW).then_refused(HandoffAnswered, status="expired")
+
+
+ABSENCES: list[tuple[talk.Absence, type[Refused]]] = [
+    ("quarantine", AgentIsQuarantined),
+    ("lost", AgentNotAvailable),
+    ("unavailable", AgentNotAvailable),
+]
+
+
+@pytest.mark.parametrize(("absence", "refusal"), ABSENCES)
+def test_nothing_is_handed_to_who_could_not_do_it(absence: talk.Absence, refusal: type[Refused]) -> None:
+    away = HELD.given(followed("bob", absence, absent=True))
+    away.when(ASK).then_refused(refusal, agent_id="bob")
+    assert kinds(away.given(followed("bob", absence)).when(ASK))[0] is talk.HandoffRequested
+
+
+def test_who_is_unknown_or_has_left_may_have_come_a_moment_ago_and_is_then_refused() -> None:
+    unknown = TALK.given(FOLLOWED)
+    for past in (unknown, unknown.given(followed("bob", "left", absent=True))):
+        with pytest.raises(Waiting):
+            past.when(ASK).decide()
+        past.waiting(2).when(ASK).then_refused(AgentNotFound, agent_id="bob")
+
+
+def test_a_refusal_names_a_way_out() -> None:
+    with pytest.raises(AgentIsQuarantined, match=r"omoi agents release bob.*omoi agents search"):
+        HELD.given(followed("bob", "quarantine", absent=True)).when(ASK).decide()
+
+
+def test_who_came_into_quarantine_meanwhile_can_only_decline() -> None:
+    suspect = OPEN.given(followed("bob", "quarantine", absent=True)).by("bob")
+    suspect.when(ACCEPT).then_refused(AgentIsQuarantined)
+    assert kinds(suspect.when(DECLINE))[0] is talk.HandoffDeclined
+
+
+def test_older_news_of_an_agent_is_let_pass() -> None:
+    news = talk.FollowAgent(agent_id="bob", absence="lost", absent=True, at=NOON)
+    TALK.given(followed("bob", "lost")).when(news).then()
+    later = news.model_copy(update={"at": NOON + timedelta(seconds=1)})
+    assert kinds(TALK.given(followed("bob", "lost")).when(later)) == [talk.AgentFollowed]
+
+
 def test_a_handoff_that_nobody_answers_expires_and_both_are_told() -> None:
     expire = talk.ExpireHandoff(handoff_id="h")
     facts = OPEN.by("collaboration").when(expire).events()
     assert facts[0] == EXPIRED
     assert [fact.recipient for fact in facts if isinstance(fact, talk.MessageDelivered)] == ["ann", "bob"]
-    for ending in (ACCEPTED, COMPLETED, DECLINED, EXPIRED, FAILED):
+    for ending in (ACCEPTED, COMPLETED, DECLINED, WITHDRAWN, EXPIRED, FAILED):
         OPEN.given(ending).when(expire).then()
     TALK.when(expire).then()
 
@@ -200,6 +269,6 @@ def test_the_two_wait_for_the_end_and_nobody_else() -> None:
 
 
 def test_only_services_and_operators_send_the_news() -> None:
-    news = (talk.ExpireHandoff, talk.FollowClaim, talk.EndClaim, talk.FailHandoff)
+    news = (talk.ExpireHandoff, talk.FollowClaim, talk.EndClaim, talk.FailHandoff, talk.FollowAgent)
     assert {command.authority.name for command in news} == {"SYSTEM"}
     assert set(news) == {command for command in collaboration.obeys if command.authority.name == "SYSTEM"}

@@ -10,6 +10,7 @@ from shared.contracts.messages import Authority
 from shared.contracts.task import (
     CompleteTask,
     ExtendClaim,
+    FollowAgent,
     HandOverClaim,
     StartTask,
     TaskClaimed,
@@ -86,3 +87,14 @@ def test_the_locks_of_the_claim_go_with_the_task() -> None:
     assert shop.claim("joe") == ()
     shop.do(CompleteTask(task_id="a", claim_epoch=epoch + 1))
     assert [task.task_id for task in shop.claim("joe")] == ["b"]
+
+
+def test_a_claim_does_not_move_to_an_agent_in_quarantine() -> None:
+    shop = Workshop()
+    shop.create("a")
+    epoch = shop.start("a")
+    suspect = FollowAgent(agent_id="eve", cause="quarantine", withheld=True, reason="It lies.", at=shop.now)
+    shop.do(suspect)
+    shop.do(hand_over(epoch))
+    assert shop.task("a").agent_id == "bob"
+    assert "eve is quarantined: It lies." in shop.of_type(TaskHandoverFailed)[-1].reason
