@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from omoi.cli.console import REFUSED, UNAVAILABLE, out, print_json
+from omoi.drawing.signs import sign
 from omoi.host import hosting
 from omoi.progress import Progress, evolve
 from omoi.worker.command_line import CommandLine
@@ -31,16 +32,6 @@ from shared.stack import OPERATOR, RunningStack
 
 STUCK_SECONDS = 5.0
 """How long nothing may be open or happen before a ticket counts as stuck."""
-SYMBOLS = {
-    "waiting": "·",
-    "ready": "○",
-    "claimed": "◔",
-    "running": "◑",
-    "retrying": "◌",
-    "completed": "●",
-    "failed": "✗",
-    "cancelled": "-",
-}
 
 
 @dataclass(frozen=True)
@@ -236,7 +227,7 @@ def _board(watch: Watch) -> Any:
     head.append(" > ".join(str(step) for step in progress.path), style="cyan")
     table = Table(box=None, pad_edge=False, show_header=False)
     for work in [w for w in progress.tasks.values() if w.phase_id == progress.phase_id]:
-        table.add_row(SYMBOLS.get(work.status, "?"), work.task_type, work.status, work.agent_id, work.note)
+        table.add_row(sign(work.status).symbol, work.task_type, work.status, work.agent_id, work.note)
     reasons = [Text(f"  {reason}", style="yellow") for reason in progress.reasons]
     seconds = Text(f"{monotonic() - watch.began:.0f} s", style="dim")
     return Group(head, table, *reasons, seconds)

@@ -1,0 +1,1 @@
+"""Pictures of tickets and boards, as pure functions from what the read models answer."""
