@@ -1,6 +1,7 @@
 """New tasks: made by hand, or from the templates of a phase."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import advance, link, refuse_cycle
@@ -9,8 +10,9 @@ from services.scheduler.task import Task, normalised
 from services.scheduler.template import tasks_of
 from services.scheduler.ticket import Ticket, Visit
 from services.scheduler.workflow import workflow_of
-from shared.contracts.task import CreateTask, GenerateTasks, TaskCreated, TaskRefs
-from shared.kernel.decider import Context, Facts, Past, Refused
+from shared.contracts.messages import Authority
+from shared.contracts.task import CreateTask, GenerateTasks, TaskCreated, TaskRefs, TaskSpawnRefused
+from shared.kernel.decider import Context, Facts, NotAuthorised, Past, Refused
 
 
 class TaskAlreadyExists(Refused):
@@ -29,8 +31,45 @@ class TicketEnded(Refused):
     """The ticket is over: nothing is branched off it any more."""
 
 
+@dataclass(frozen=True)
+class _Telling:
+    """Whatever is refused within, the discovery that asked for the task is told, by a fact that stays."""
+
+    command: CreateTask
+    context: Context
+
+    def __enter__(self) -> None:
+        """Nothing is refused yet."""
+
+    def __exit__(self, _: object, error: object, __: object) -> None:
+        discovery_id = self.command.discovery_id
+        if isinstance(error, Refused) and discovery_id:
+            error.noting([self._not_made(discovery_id, error)])
+
+    def _not_made(self, discovery_id: str, refused: Refused) -> TaskSpawnRefused:
+        return TaskSpawnRefused(
+            task_id=self.command.task_id or self.context.new_id("task"),
+            ticket_id=self.command.ticket_id,
+            discovery_id=discovery_id,
+            code=refused.code,
+            reason=refused.message,
+            at=self.context.at,
+        )
+
+
 def create_task(command: CreateTask, past: Past, context: Context) -> Facts:
     """Add one task to a ticket."""
+    if command.discovery_id and context.authority < Authority.SYSTEM:
+        raise NotAuthorised(
+            "Only services say which discovery a task is for. Ask discovery to `branch`.",
+            required=Authority.SYSTEM.name,
+            held=context.authority.name,
+        )
+    with _Telling(command, context):
+        return _created(command, past, context)
+
+
+def _created(command: CreateTask, past: Past, context: Context) -> Facts:
     decision = Decision(past, context)
     visit = _visit(decision, command.ticket_id, command.phase_id)
     task_id = command.task_id or context.new_id("task")
@@ -106,16 +145,18 @@ def _by_hand(command: CreateTask, task_id: str, visit: Visit, context: Context) 
         max_retries=workflow.retry.max_retries if retries is None else retries,
         deadline=command.deadline or visit.ticket.deadline,
         parent_task_id=command.parent_task_id,
+        discovery_id=command.discovery_id,
         created_at=context.at,
     )
 
 
 def _refuse_another(known: Task, command: CreateTask) -> None:
     """The same task sent twice is harmless; another one under its id is a mistake."""
-    if (known.ticket_id, known.task_type, known.title) != (
+    if (known.ticket_id, known.task_type, known.title, known.discovery_id) != (
         command.ticket_id,
         command.task_type,
         command.title,
+        command.discovery_id,
     ):
         raise TaskAlreadyExists(
             f"Task {known.task_id} exists already, as {known.title!r} of ticket {known.ticket_id}. "

@@ -73,6 +73,7 @@ class Task:
     max_retries: int = 0
     deadline: datetime | None = None
     parent_task_id: str | None = None
+    discovery_id: str | None = None
     workflow_version: str = ""
     workflow: str | None = None
     max_running_per_ticket: int | None = None
@@ -212,6 +213,7 @@ def _created(_: Task, event: TaskCreated) -> Task:
         max_retries=event.max_retries,
         deadline=event.deadline,
         parent_task_id=event.parent_task_id,
+        discovery_id=event.discovery_id,
         workflow_version=event.workflow_version or "",
         workflow=event.workflow,
         max_running_per_ticket=event.max_running_per_ticket,

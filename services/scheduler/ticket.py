@@ -12,6 +12,7 @@ from shared.contracts.task import (
     EditFollowed,
     MigrationFollowed,
     PhaseEntered,
+    TaskSpawnRefused,
     TicketFollowed,
 )
 from shared.contracts.workflow import Phase, Workflow
@@ -113,6 +114,7 @@ TicketEvent = (
     | ContextFollowed
     | ContextMissed
     | PhaseEntered
+    | TaskSpawnRefused
 )
 
 
@@ -131,6 +133,8 @@ def evolve(ticket: Ticket, event: TicketEvent) -> Ticket:
             return _informed(ticket, event)
         case ContextMissed():
             return replace(ticket, awaiting=False)
+        case TaskSpawnRefused():
+            return ticket
         case PhaseEntered():
             return _entered(_after(ticket, event), event)
 

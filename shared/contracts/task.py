@@ -14,6 +14,8 @@ OnDependencyFailure = Literal["block", "skip", "fail"]
 """Once the dependencies can no longer be met: wait for a person, be cancelled, or fail."""
 Withholding = Literal["quarantine", "unavailable", "gone"]
 """Why an agent is given no tasks: it is in quarantine, was taken out, or was lost or has left."""
+AttemptOutcome = Literal["completed", "failed", "timed_out", "lease_expired", "cancelled", "handed_over"]
+"""How an attempt ended."""
 YEAR_SECONDS = 366 * 86_400
 
 
@@ -102,6 +104,10 @@ class CreateTask(Command):
     )
     deadline: Moment | None = Field(default=None, description="The ticket's own when absent.")
     parent_task_id: Key | None = None
+    discovery_id: Key | None = Field(
+        default=None,
+        description="The discovery that asks for it; only services say so. Ask `branch` instead.",
+    )
 
 
 class GenerateTasks(Command):
@@ -582,6 +588,21 @@ class TaskCreated(Event):
     max_running_per_workflow: int | None = Field(
         default=None, description="It is not claimed while so many tasks of its workflow are."
     )
+    discovery_id: Key | None = Field(
+        default=None,
+        description="The discovery that asked for it: the two are shown from `discovery.branch_created` on.",
+    )
+
+
+class TaskSpawnRefused(Event):
+    """A task that a discovery asked for was not made."""
+
+    task_id: Key
+    ticket_id: Key
+    discovery_id: Key
+    code: str = Field(description="Stable reason in snake case.")
+    reason: str
+    at: Moment
 
 
 class TaskDependencyAdded(Event):
@@ -651,6 +672,9 @@ class TaskReady(Event):
     phase_id: Key
     ready_at: Moment
     rank: float = Field(description="`ready_at` less the boosts, in seconds since 1970.")
+    dependency_id: Key | None = Field(
+        default=None, description="The task that has just completed and was the last one it needed."
+    )
 
 
 class TaskClaimed(Event):
@@ -919,6 +943,44 @@ class DagStatus(Query):
     """Counts and edges of a ticket's tasks."""
 
     ticket_id: Key
+
+
+class ListAttempts(Query):
+    """Attempts at tasks, the newest claim first."""
+
+    agent_id: Key | None = Field(default=None, description="Only this agent's.")
+    task_id: Key | None = Field(default=None, description="Only those at this task.")
+    ticket_id: Key | None = Field(default=None, description="Only those at tasks of this ticket.")
+    outcome: AttemptOutcome | Literal["open"] | None = Field(
+        default=None, description="Only those that ended so; `open` are those that go on."
+    )
+    limit: int = Field(default=100, ge=1, le=1000)
+    after: str = Field(default="", max_length=100, description="Go on behind this attempt: the last `next`.")
+
+
+class AttemptView(Result):
+    """One claim of a task and what became of it."""
+
+    attempt_id: str = Field(description="`<task id>/<claim epoch>`.")
+    task_id: Key
+    ticket_id: Key
+    phase_id: Key
+    task_type: Key
+    attempt: int
+    claim_epoch: int
+    agent_id: Key
+    claimed_at: Moment
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    outcome: AttemptOutcome | None = Field(default=None, description="Absent while it goes on.")
+    error: str | None = Field(default=None, description="Up to 2,000 characters; `get_task` has it whole.")
+
+
+class AttemptList(Result):
+    """A page of attempts."""
+
+    attempts: tuple[AttemptView, ...]
+    next: str | None = Field(default=None, description="Ask again with this as `after`; absent at the end.")
 
 
 class Explain(Query):

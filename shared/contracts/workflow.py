@@ -214,6 +214,20 @@ class Ranking(_Part):
     deadline_within_seconds: Seconds = Field(default=15 * 60.0, description="How near that is.")
 
 
+class Discovering(_Part):
+    """How far what agents find on the way may branch the work on one ticket."""
+
+    max_open_branches: int = Field(
+        default=20,
+        ge=0,
+        le=MOST_RUNNING,
+        description="Most open tasks of a ticket that discoveries have spawned.",
+    )
+    max_depth: int = Field(
+        default=5, ge=0, le=100, description="Most branches that may lead to a task, one off another."
+    )
+
+
 class Workflow(_Part):
     """One whole workflow document."""
 
@@ -256,7 +270,10 @@ class Workflow(_Part):
         description="Most tasks of all its tickets that are claimed at a time; no limit when absent.",
     )
     discovery_types: tuple[Key, ...] = Field(
-        default=(), description="Kinds of findings beside the built-in ones."
+        default=(), description="Types of discoveries beside the built-in ones."
+    )
+    discovery: Discovering = Field(
+        default=Discovering(), description="How far discoveries may branch the work."
     )
     settings: dict[str, Any] = Field(
         default_factory=dict, description="Whatever else your own tools want to know of the workflow."

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from shared.contracts.messages import Priority
 from shared.contracts.workflow import (
     Column,
+    Discovering,
     ExpectedOutput,
     Gate,
     Phase,
@@ -105,6 +106,9 @@ def workflows(draw: st.DrawFn) -> Workflow:
         lease_seconds=draw(st.floats(1, 86400)),
         timeout_seconds=draw(st.none() | SECONDS),
         discovery_types=draw(tuples(KEYS)),
+        discovery=Discovering(
+            max_open_branches=draw(st.integers(0, 1000)), max_depth=draw(st.integers(0, 100))
+        ),
         settings=draw(FREE),
     )
 

@@ -4,11 +4,20 @@ import pytest
 
 from services.scheduler.creation import NeedsTooMany, TaskAlreadyExists, TicketEnded, UnknownPhase
 from services.scheduler.dependency import DependencyCycle
+from services.scheduler.service import scheduler
 from services.scheduler.task import TaskNotFound
 from services.scheduler.ticket import TicketNotFound
 from shared.contracts.messages import Priority
-from shared.contracts.task import CreateTask, GenerateTasks, TaskCreated, TaskReady, TaskRef
-from shared.testing.scenario import NOON
+from shared.contracts.task import (
+    CreateTask,
+    GenerateTasks,
+    TaskCreated,
+    TaskReady,
+    TaskRef,
+    TaskSpawnRefused,
+)
+from shared.kernel.decider import NotAuthorised, Refused
+from shared.testing.scenario import NOON, Scenario
 from tests.scheduler.workshop import WORKFLOW, Workshop
 
 CHAIR = CreateTask(
@@ -135,3 +144,39 @@ def test_what_is_left_to_do_in_a_terminal_phase_can_be_done() -> None:
     shop.enter("DONE")
     shop.create("sweep")
     assert shop.reasons("sweep") == []
+
+
+SPAWNED = CHAIR.model_copy(update={"discovery_id": "d", "parent_task_id": None})
+
+
+def test_a_task_that_a_discovery_asked_for_says_so_and_is_made_once() -> None:
+    shop = Workshop()
+    created = next(fact for fact in shop.do(SPAWNED) if isinstance(fact, TaskCreated))
+    assert created.discovery_id == "d"
+    assert shop.do(SPAWNED) == [TaskRef(task_id="a", status="ready")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [({"phase_id": "NOWHERE"}, "unknown_phase"), ({"parent_task_id": "nobody"}, "task_not_found")],
+)
+def test_a_discovery_is_told_why_its_task_is_not_made(changes: dict[str, str], code: str) -> None:
+    with pytest.raises(Refused) as refused:
+        Workshop().do(SPAWNED.model_copy(update=changes))
+    (told,) = refused.value.facts
+    assert isinstance(told, TaskSpawnRefused)
+    assert (told.task_id, told.discovery_id, told.code) == ("a", "d", code)
+    assert told.reason == refused.value.message
+
+
+def test_a_task_that_has_the_id_already_is_not_taken_for_the_one_asked_for() -> None:
+    shop = Workshop()
+    shop.do(CHAIR)
+    with pytest.raises(TaskAlreadyExists) as refused:
+        shop.do(SPAWNED)
+    assert [type(fact) for fact in refused.value.facts] == [TaskSpawnRefused]
+
+
+def test_only_services_say_which_discovery_a_task_is_for() -> None:
+    scenario = Scenario(scheduler.aggregates, scheduler.obeys).when(SPAWNED)
+    assert not scenario.then_refused(NotAuthorised, required="SYSTEM").facts
