@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from shared.contracts.messages import Event, Priority
-from shared.contracts.projection import AttemptOutcome, DependencyOutcome, TaskStatus
+from shared.contracts.projection import DependencyOutcome, TaskStatus
 from shared.contracts.task import (
+    AttemptOutcome,
     Needs,
     OnDependencyFailure,
     TaskCancelled,
@@ -189,8 +190,10 @@ def _dependency_ended(task: Task, event: TaskDependencyEnded) -> Changes:
     return _depending(task, event.dependency_id, "completed" if event.completed else "failed")
 
 
-def _ready(_: Task, event: TaskReady) -> Changes:
+def _ready(task: Task, event: TaskReady) -> Changes:
+    met = _depending(task, event.dependency_id, "completed") if event.dependency_id else {}
     return {
+        **met,
         "status": "ready",
         "ready_at": event.ready_at,
         "rank": event.rank,

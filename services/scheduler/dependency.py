@@ -132,12 +132,11 @@ def _ends_too(decision: Decision, task_id: str, dependency: Task) -> bool:
     task = decision.of(Task, task_id)
     if task.status != "waiting" or task.satisfied:
         return False
-    decision.record(_told(task_id, task.ticket_id, dependency))
-    told = decision.of(Task, task_id)
-    if told.satisfied:
-        make_ready(decision, told)
+    if dependency.status == "completed" and task.missing == 1:
+        make_ready(decision, task, dependency.task_id)
         return False
-    ending = None if dependency.status == "completed" else _consequence(decision, told)
+    decision.record(_told(task_id, task.ticket_id, dependency))
+    ending = None if dependency.status == "completed" else _consequence(decision, decision.of(Task, task_id))
     if ending:
         _end(decision, ending)
     return ending is not None

@@ -317,12 +317,11 @@ def _of_task(task: Task) -> list[Reason]:
 
 def _of_dependencies(task: Task) -> list[Reason]:
     open_, failed = task.dependencies("open"), task.dependencies("failed")
-    missing = task.needed - len(task.dependencies("completed"))
     found: list[Reason] = []
     if open_:
-        waits = f"{missing} more must complete of: {', '.join(open_)}."
+        waits = f"{task.missing} more must complete of: {', '.join(open_)}."
         found.append(
-            WaitingForTasks(code="waiting_for_tasks", message=waits, task_ids=open_, missing=missing)
+            WaitingForTasks(code="waiting_for_tasks", message=waits, task_ids=open_, missing=task.missing)
         )
     if task.broken:
         lost = f"These did not complete: {', '.join(failed)}. Retry them, or cancel this task."

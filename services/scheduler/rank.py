@@ -35,8 +35,8 @@ def _boost(priority: Priority, ranking: Ranking) -> float:
     }[priority]
 
 
-def make_ready(decision: Decision, task: Task) -> None:
-    """Let a task be claimed from now on."""
+def make_ready(decision: Decision, task: Task, dependency_id: str | None = None) -> None:
+    """Let a task be claimed from now on: `dependency_id`, if given, was the last one that it needed."""
     ranking = workflow_of(decision, task.workflow_version).ranking
     decision.record(
         TaskReady(
@@ -45,6 +45,7 @@ def make_ready(decision: Decision, task: Task) -> None:
             phase_id=task.phase_id,
             ready_at=decision.at,
             rank=rank(task, ranking, decision.at, decision.at),
+            dependency_id=dependency_id,
         )
     )
     if task.deadline and not _is_near(task.deadline, ranking, decision.at):

@@ -2,19 +2,35 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from shared.contracts.agent import Status as AgentStatus
+from shared.contracts.board import CARDS_MAX, BoardView
+from shared.contracts.discovery import DiscoveryAnalytics
 from shared.contracts.gate import GateStatus, RequestKind, ReviewerKind
 from shared.contracts.messages import Key, Moment, Priority, Query, Result
-from shared.contracts.task import Needs, OnDependencyFailure
+from shared.contracts.task import AttemptOutcome, Needs, OnDependencyFailure
 
 TaskStatus = Literal["waiting", "ready", "claimed", "running", "completed", "failed", "cancelled"]
-AttemptOutcome = Literal["completed", "failed", "timed_out", "lease_expired", "cancelled", "handed_over"]
 DependencyOutcome = Literal["open", "completed", "failed"]
 ModelState = Literal["live", "missing", "building", "interrupted", "differs", "swapped", "rolled_back"]
 
 Limit = Annotated[int, Field(ge=1, le=200, description="Most entries of an answer; it may hold fewer.")]
+AsOf = Annotated[
+    Annotated[int, Field(ge=0)] | AwareDatetime | None,
+    Field(
+        default=None,
+        description="Show it as it was: a sequence of the journal, or a time, ISO 8601 with its offset. A time "
+        "stands for everything that was heard before the first event that happened later.",
+    ),
+]
+
+
+class Point(Result):
+    """A place in the journal: what an answer shows is what all events up to there made."""
+
+    sequence: int = Field(description="Of the newest event; 0 before the first.")
+    at: Moment | None = Field(description="The latest time of an event up to there.")
 
 
 class Evidence(Result):
@@ -108,6 +124,7 @@ class TicketView(TicketSummary):
     waits_for: GateRequest | None = Field(default=None, description="Whom the gate waits for, if anybody.")
     decisions: tuple[GateDecision, ...] = Field(default=(), description="Of the present visit, oldest first.")
     comments: tuple[Comment, ...] = Field(default=(), description="The last 50, oldest first.")
+    as_of: Point | None = Field(default=None, description="What it is as of.")
 
 
 class Tickets(Result):
@@ -355,6 +372,7 @@ class GetTicket(Query):
     position_of = "phase"
 
     ticket_id: Key
+    as_of: AsOf = None
 
 
 class ListTickets(Query):
@@ -428,3 +446,171 @@ class Effects(Query):
 
 class ProjectionStatus(Query):
     """How far the read models are, and how their last rebuilds went."""
+
+
+class GraphNode(Result):
+    """A task of a ticket."""
+
+    id: Key
+    phase: Key
+    status: TaskStatus
+    title: str
+    agent: Key | None = Field(default=None, description="Who has it, or had it when it ended.")
+    visit: int = 1
+    attempt: int = Field(default=0, description="Number of the last attempt; 0 before the first.")
+    task_type: Key
+    priority: Priority
+    held: bool = Field(default=False, description="Nobody may claim it for now.")
+    created_at: Moment
+
+
+class GraphEdge(Result):
+    """What leads from one task to another."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, serialize_by_alias=True)
+
+    source: Key = Field(alias="from", description="The task that comes first.")
+    target: Key = Field(alias="to", description="The task that waits for it, or came of it.")
+    kind: Literal["dependency", "discovery", "parent"]
+    outcome: DependencyOutcome | None = Field(
+        default=None, description="Of a dependency: whether the first task has ended, and how."
+    )
+    discovery_id: Key | None = None
+    discovery_type: Key | None = None
+    description: str | None = Field(default=None, description="What was discovered.")
+
+
+class TicketGraph(Result):
+    """The tasks of a ticket and what leads from one to another."""
+
+    ticket_id: Key
+    title: str
+    phase: Key = Field(description="The phase the ticket is in.")
+    workflow: Key
+    phases: tuple[Key, ...] = Field(description="Every phase of the workflow, in order.")
+    nodes: tuple[GraphNode, ...] = Field(description="In the order in which they came into being.")
+    edges: tuple[GraphEdge, ...] = ()
+    as_of: Point
+
+
+class BoardAt(BoardView):
+    """A board at a point of the journal."""
+
+    as_of: Point
+
+
+class Moved(Result):
+    """One thing that happened to a ticket, in words."""
+
+    sequence: int
+    at: Moment
+    type: str = Field(description="For example `task.claimed`.")
+    text: str = Field(description="What happened, for people.")
+    actor: str = Field(description="Who sent the command that led to it; a service's name for its own.")
+    event_id: str
+    task_id: Key | None = None
+    caused_by: str | None = Field(
+        default=None,
+        description="Id of the event that led to it; absent when a person, an agent or a timer did.",
+    )
+    cause: str | None = Field(default=None, description="What that event was, in words.")
+
+
+class TicketTimeline(Result):
+    """A page of what happened to a ticket, oldest first."""
+
+    ticket_id: Key
+    entries: tuple[Moved, ...]
+    next: int | None = Field(default=None, description="Ask again with this as `after`; absent at the end.")
+    as_of: Point
+
+
+class DiscoveryFigures(DiscoveryAnalytics):
+    """How discoveries came about and ended, at a point of the journal."""
+
+    as_of: Point
+
+
+class WorkBrief(Result):
+    """All an agent is told about one task, within a number of tokens."""
+
+    task: dict[str, Any]
+    ticket: dict[str, Any]
+    visit: int
+    phase_prompt: str = ""
+    done_definitions: tuple[str, ...] = ()
+    expected_outputs: tuple[dict[str, Any], ...] = ()
+    next_steps: str = ""
+    blocking_reasons: tuple[str, ...] = Field(default=(), description="Why the gate sent the work back.")
+    context: str = Field(default="", description="What is known of the ticket, in words.")
+    memories: tuple[dict[str, Any], ...] = Field(
+        default=(), description="What was learnt at similar tasks, the most fitting first."
+    )
+    discoveries: tuple[dict[str, Any], ...] = Field(
+        default=(), description="What was found at this ticket and is still open."
+    )
+    locks: tuple[dict[str, Any], ...] = Field(default=(), description="What the task holds or waits for.")
+    tokens: int
+    max_tokens: int
+    left_out: tuple[str, ...] = Field(
+        default=(), description="What was cut or dropped to keep within `max_tokens`, first what went first."
+    )
+    missing: tuple[str, ...] = Field(
+        default=(), description="What could not be told because a service did not answer, in words."
+    )
+    as_of: Point
+
+
+class Graph(Query):
+    """The tasks of a ticket, what they wait for, and what branched off them."""
+
+    position_of = "phase"
+
+    ticket_id: Key
+    as_of: AsOf = None
+
+
+class Board(Query):
+    """The board of a workflow."""
+
+    position_of = "board"
+
+    workflow: Key = Field(
+        default="software_development", description="Name of the workflow whose board it is."
+    )
+    cards: int = Field(default=50, ge=0, le=CARDS_MAX, description="Most cards of each column.")
+    as_of: AsOf = None
+
+
+class Timeline(Query):
+    """What happened to a ticket, in words, oldest first."""
+
+    position_of = "phase"
+
+    ticket_id: Key
+    as_of: AsOf = None
+    after: int = Field(default=0, ge=0, description="Go on behind this sequence.")
+    limit: Limit = 100
+
+
+class Discoveries(Query):
+    """How discoveries come about and end: counts, rates and times, of one ticket or of all."""
+
+    position_of = "discovery"
+
+    ticket_id: Key | None = None
+    as_of: AsOf = None
+
+
+class Brief(Query):
+    """All an agent must know for a task.
+
+    When it does not fit into `max_tokens`, these go first, in this order: memories, open discoveries, next
+    steps, the context, the ticket's description, the phase prompt, the task's description, why the work came
+    back. The task, what done means and the expected outputs are never cut.
+    """
+
+    position_of = "scheduler"
+
+    task_id: Key
+    max_tokens: int = Field(default=8000, ge=200, le=200_000, description="Tokens of o200k_base.")

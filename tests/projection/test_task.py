@@ -109,6 +109,12 @@ def test_a_task_tried_again_by_hand_has_not_ended() -> None:
     assert (task.status, task.ended_at, task.reason, len(task.attempts)) == ("waiting", None, "", 1)
 
 
+def test_a_task_is_ready_when_the_last_one_that_it_needs_completes() -> None:
+    task = evolve(evolve(None, created(depends_on=("K2",))), READY.model_copy(update={"dependency_id": "K2"}))
+    assert task is not None
+    assert (task.status, task.depends_on) == ("ready", {"K2": "completed"})
+
+
 @pytest.mark.parametrize(
     ("needs", "status"), [("all", "waiting"), ("any", "ready"), (1, "ready"), (2, "waiting")]
 )

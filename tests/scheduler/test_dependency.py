@@ -10,6 +10,7 @@ from shared.contracts.task import (
     TaskDependencyEnded,
     TaskDependencyReopened,
     TaskFailed,
+    TaskReady,
     TaskRef,
 )
 from tests.scheduler.workshop import Workshop
@@ -57,7 +58,20 @@ def test_a_task_whose_need_is_met_is_told_no_more() -> None:
     shop.create("c", shop.create("a"), shop.create("b"), needs="any")
     shop.complete("a")
     shop.complete("b")
+    assert [event.dependency_id for event in shop.of_type(TaskReady) if event.task_id == "c"] == ["a"]
+    assert shop.of_type(TaskDependencyEnded) == []
+    assert shop.task("c").depends_on == {"a": "completed", "b": "open"}
+
+
+def test_a_task_is_told_of_each_that_completes_and_of_the_last_one_by_being_ready() -> None:
+    shop = Workshop()
+    shop.create("c", shop.create("a"), shop.create("b"))
+    shop.complete("a")
     assert [event.dependency_id for event in shop.of_type(TaskDependencyEnded)] == ["a"]
+    shop.complete("b")
+    assert len(shop.of_type(TaskDependencyEnded)) == 1
+    assert shop.of_type(TaskReady)[-1].dependency_id == "b"
+    assert shop.task("c").depends_on == {"a": "completed", "b": "completed"}
 
 
 def test_those_behind_a_task_that_may_begin_go_on_waiting_for_it() -> None:
