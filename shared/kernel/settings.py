@@ -1,8 +1,9 @@
 """What two deployments may set differently, read from the environment."""
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contracts.messages import Authority
@@ -50,6 +51,23 @@ class Settings(BaseSettings):
     )
     model_timeout_seconds: float = Field(
         default=60.0, gt=0, le=240, description="How long the model may take for a review."
+    )
+    embedding_provider: Literal["hashing", "local", "openai"] = Field(
+        default="hashing",
+        validation_alias=AliasChoices("embedding_provider", "omoi_embedding_provider"),
+        description="Who makes vectors of memories: `hashing` needs no model, `local` needs "
+        "sentence-transformers, `openai` an OpenAI-compatible API. Also read without the prefix OMOI_.",
+    )
+    embedding_model: str | None = Field(
+        default=None,
+        description="Model of the provider, by name; for `local` also a folder. text-embedding-3-small and "
+        "all-MiniLM-L6-v2 when absent.",
+    )
+    embedding_url: str | None = Field(
+        default=None, description="Base URL of the API for vectors; that of the model when absent."
+    )
+    embedding_key: SecretStr | None = Field(
+        default=None, description="Key for that API; that of the model when absent."
     )
     http_port: int | None = Field(
         default=None, description="Port of health, metrics and AsyncAPI; none when absent."

@@ -2,38 +2,16 @@
 
 from typing import TypeVar
 
-from openai import (
-    APIConnectionError,
-    APIError,
-    APIStatusError,
-    AsyncOpenAI,
-    DefaultAsyncHttpxClient,
-    InternalServerError,
-    RateLimitError,
-)
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 from pydantic import BaseModel, ValidationError
 
 from shared.kernel.settings import Settings
+from shared.model.api import ModelAway as ModelAway  # noqa: PLC0414 - who asks a model finds it here
+from shared.model.api import ModelUnusable, Server, asking, shown
 
 A = TypeVar("A", bound=BaseModel)
 
-DEFAULT_URL = "https://api.openai.com/v1"
 TIMEOUT_SECONDS = 60.0
-RETRY_SECONDS, RETRY_CAP_SECONDS = 5.0, 300.0
-_SHOWN = 300
-
-
-class ModelAway(Exception):
-    """The model cannot be asked now: unreachable, too slow, too busy. Try again after `seconds`."""
-
-    def __init__(self, reason: str, seconds: float = RETRY_SECONDS) -> None:
-        super().__init__(reason)
-        self.seconds = seconds
-
-
-class ModelUnusable(Exception):
-    """The model, or the service in front of it, gave an answer that asking again would not better."""
 
 
 def model_configured(settings: Settings) -> bool:
@@ -61,33 +39,15 @@ async def complete_json(
         {"role": "system", "content": instructions},
         {"role": "user", "content": material},
     ]
-    async with _client(settings, timeout_seconds) as client:
-        try:
-            completion = await client.chat.completions.create(
-                model=settings.model,
-                messages=messages,
-                response_format={"type": "json_object"},
-                max_completion_tokens=max_tokens,
-            )
-        except (RateLimitError, InternalServerError) as busy:
-            raise ModelAway(_said(busy), _retry_after(busy)) from busy
-        except APIConnectionError as away:
-            raise ModelAway(f"{settings.model} cannot be reached: {away}") from away
-        except APIError as error:
-            raise ModelUnusable(_said(error)) from error
-        except ValueError as error:
-            raise ModelUnusable(f"The answer is no JSON: {_shown(str(error))}") from error
+    server = Server(settings.model, settings.model_url, settings.model_key, timeout_seconds)
+    async with asking(server) as client:
+        completion = await client.chat.completions.create(
+            model=settings.model,
+            messages=messages,
+            response_format={"type": "json_object"},
+            max_completion_tokens=max_tokens,
+        )
     return _read(completion, answer)
-
-
-def _client(settings: Settings, timeout_seconds: float) -> AsyncOpenAI:
-    return AsyncOpenAI(
-        base_url=settings.model_url or DEFAULT_URL,
-        api_key=settings.model_key.get_secret_value() if settings.model_key else "none",
-        timeout=timeout_seconds,
-        max_retries=0,
-        http_client=DefaultAsyncHttpxClient(),
-    )
 
 
 def _read(completion: ChatCompletion, answer: type[A]) -> A:
@@ -96,7 +56,7 @@ def _read(completion: ChatCompletion, answer: type[A]) -> A:
     if message is None:
         raise ModelUnusable("The model gave no answer.")
     if message.refusal:
-        raise ModelUnusable(f"The model refused: {_shown(message.refusal)}")
+        raise ModelUnusable(f"The model refused: {shown(message.refusal)}")
     if choices and choices[0].finish_reason == "length":
         raise ModelUnusable("The model's answer was cut off: it is longer than was asked for.")
     try:
@@ -111,21 +71,3 @@ def _bare(text: str) -> str:
     if text.startswith("```") and text.endswith("```"):
         return text.removesuffix("```").partition("\n")[2]
     return text
-
-
-def _retry_after(error: APIStatusError) -> float:
-    try:
-        seconds = float(error.response.headers.get("retry-after", RETRY_SECONDS))
-    except ValueError:
-        return RETRY_SECONDS
-    return min(max(seconds, 0.0), RETRY_CAP_SECONDS)
-
-
-def _said(error: APIError) -> str:
-    status = f"{error.status_code} " if isinstance(error, APIStatusError) else ""
-    return f"The model's service answered {status}{_shown(error.message)}"
-
-
-def _shown(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

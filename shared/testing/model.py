@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,11 +32,22 @@ def fails(status: int, **headers: str) -> Reply:
     return Reply(json.dumps({"error": {"message": f"no: {status}", "type": "error"}}), status, named)
 
 
+def embeds(*vectors: Sequence[float]) -> Reply:
+    """Vectors for as many texts."""
+    rows = [{"object": "embedding", "index": n, "embedding": list(v)} for n, v in enumerate(vectors)]
+    usage = {"prompt_tokens": 0, "total_tokens": 0}
+    return Reply(json.dumps({"object": "list", "model": "m", "data": rows, "usage": usage}))
+
+
 @dataclass
 class ModelServer:
-    """Gives `replies` one after the other, the last one for ever, and keeps what it was asked."""
+    """Gives `replies` one after the other, the last one for ever, and keeps what it was asked.
+
+    What comes to `/embeddings` is answered by `vector_of` each text, where there is one.
+    """
 
     replies: list[Reply]
+    vector_of: Callable[[str], Sequence[float]] | None = None
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -50,7 +61,7 @@ class ModelServer:
             body = await reader.readexactly(int(named.get("content-length", 0)))
             self.asked.append(json.loads(body))
             self.keys.append(named.get("authorization", ""))
-            reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+            reply = self._reply(head.split(" ", 2)[1], self.asked[-1])
             await asyncio.sleep(reply.after_seconds)
             writer.write(_encoded(reply))
             await writer.drain()
@@ -58,6 +69,11 @@ class ModelServer:
             return
         finally:
             writer.close()
+
+    def _reply(self, path: str, asked: dict[str, Any]) -> Reply:
+        if path.endswith("/embeddings") and self.vector_of is not None:
+            return embeds(*map(self.vector_of, asked["input"]))
+        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
 
 def _encoded(reply: Reply) -> bytes:
@@ -73,9 +89,11 @@ def _encoded(reply: Reply) -> bytes:
 
 
 @asynccontextmanager
-async def model_server(*replies: Reply) -> AsyncIterator[ModelServer]:
+async def model_server(
+    *replies: Reply, vector_of: Callable[[str], Sequence[float]] | None = None
+) -> AsyncIterator[ModelServer]:
     """A model on a free port of this machine."""
-    made = ModelServer(list(replies))
+    made = ModelServer(list(replies), vector_of)
     server = await asyncio.start_server(made.answer, "127.0.0.1", 0)
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     async with server:
