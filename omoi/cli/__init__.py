@@ -8,10 +8,12 @@ from pydantic import ValidationError
 from omoi.cli import (
     agents,
     blockers,
+    board,
     collaboration,
     context,
     dead,
     gates,
+    graph,
     handoffs,
     locks,
     messages,
@@ -31,12 +33,13 @@ app = typer.Typer(
     help="Event-sourced orchestration for fleets of AI coding agents.",
     epilog="Exit codes: 0 done, 1 refused, 2 usage, 3 unavailable.",
 )
-for module in (system, work, messages, tasks, locks):
+for module in (system, work, messages, tasks, locks, graph):
     module.register(app)
 gates.register(tickets.app)
 tickets.app.add_typer(blockers.app, name="blocker")
 app.add_typer(tickets.app, name="ticket")
 app.add_typer(gates.app, name="gate")
+app.add_typer(board.app, name="board")
 app.add_typer(context.app, name="context")
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(agents.app, name="agents")

@@ -3,7 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from shared.contracts.projection import GraphNode, TicketGraph
 
 Kind = Literal["dependency", "discovery", "parent"]
 
@@ -66,32 +68,32 @@ class Shape:
         return tuple(edge for edge in self.edges if edge.kind == kind)
 
 
-def shape(graph: Mapping[str, Any]) -> Shape:
-    """The shape of what `qry.projection.graph` answers.
+def shape(graph: TicketGraph) -> Shape:
+    """The shape of a graph as projection answers it.
 
     Edges to tasks that are not among the nodes are left out, and so is the parent where a discovery says
     the same.
     """
-    edges = graph["edges"]
     needs: dict[str, set[str]] = defaultdict(set)
-    for edge in edges:
-        if edge["kind"] == "dependency":
-            needs[edge["to"]].add(edge["from"])
+    for edge in graph.edges:
+        if edge.kind == "dependency":
+            needs[edge.target].add(edge.source)
     nodes = tuple(_node(number, node) for number, node in enumerate(_ordered(graph, needs), start=1))
     number = {node.id: node.number for node in nodes}
-    discovered = {(edge["from"], edge["to"]) for edge in edges if edge["kind"] == "discovery"}
-    kept = [
-        edge
-        for edge in edges
-        if {edge["from"], edge["to"]} <= number.keys()
-        and (edge["kind"] != "parent" or (edge["from"], edge["to"]) not in discovered)
-    ]
-    return Shape(
-        title=graph.get("title") or "",
-        phase=graph.get("phase") or "",
-        nodes=nodes,
-        edges=tuple(_edge(edge, number) for edge in kept),
+    discovered = {(edge.source, edge.target) for edge in graph.edges if edge.kind == "discovery"}
+    edges = tuple(
+        Edge(
+            number[edge.source],
+            number[edge.target],
+            edge.kind,
+            edge.discovery_type or "",
+            edge.description or "",
+        )
+        for edge in graph.edges
+        if {edge.source, edge.target} <= number.keys()
+        and (edge.kind != "parent" or (edge.source, edge.target) not in discovered)
     )
+    return Shape(graph.title, graph.phase, nodes, edges)
 
 
 def short(phase_id: str) -> str:
@@ -99,35 +101,23 @@ def short(phase_id: str) -> str:
     return phase_id.removeprefix("PHASE_")
 
 
-def _ordered(graph: Mapping[str, Any], needs: Mapping[str, set[str]]) -> Iterable[Mapping[str, Any]]:
+def _ordered(graph: TicketGraph, needs: Mapping[str, set[str]]) -> Iterable[GraphNode]:
     """By phase in workflow order, then by visit, then each task behind those that it needs."""
-    place = {phase: index for index, phase in enumerate(graph.get("phases") or ())}
-    groups: dict[tuple[int, str, int], list[Mapping[str, Any]]] = defaultdict(list)
-    for node in graph["nodes"]:
-        groups[place.get(node["phase"], len(place)), node["phase"], node.get("visit") or 1].append(node)
+    place = {phase: index for index, phase in enumerate(graph.phases)}
+    groups: dict[tuple[int, str, int], list[GraphNode]] = defaultdict(list)
+    for node in graph.nodes:
+        groups[place.get(node.phase, len(place)), node.phase, node.visit].append(node)
     for key in sorted(groups):
         yield from _after_needs(groups[key], needs)
 
 
-def _after_needs(
-    nodes: Sequence[Mapping[str, Any]], needs: Mapping[str, set[str]]
-) -> Iterable[Mapping[str, Any]]:
-    """As they come, but none before what it needs; what waits in a circle comes last."""
-    left = {node["id"]: node for node in nodes}
+def _after_needs(nodes: Sequence[GraphNode], needs: Mapping[str, set[str]]) -> Iterable[GraphNode]:
+    """As they come, but none before what it needs; of those that wait in a circle the first goes first."""
+    left = {node.id: node for node in nodes}
     while left:
         free = (id_ for id_ in left if not needs.get(id_, set()) & left.keys())
         yield left.pop(next(free, next(iter(left))))
 
 
-def _node(number: int, node: Mapping[str, Any]) -> Node:
-    return Node(
-        number, node["id"], node["phase"], node["status"], node["title"],
-        node.get("agent") or "", node.get("visit") or 1,
-    )  # fmt: skip
-
-
-def _edge(edge: Mapping[str, Any], number: Mapping[str, int]) -> Edge:
-    return Edge(
-        number[edge["from"]], number[edge["to"]], edge["kind"],
-        edge.get("discovery_type") or "", edge.get("description") or "",
-    )  # fmt: skip
+def _node(number: int, node: GraphNode) -> Node:
+    return Node(number, node.id, node.phase, node.status, node.title, node.agent or "", node.visit)

@@ -9,28 +9,10 @@ from rich.text import Text
 
 from omoi.drawing.shape import Edge, Node, Shape, short
 from omoi.drawing.signs import sign
+from omoi.drawing.strokes import UNICODE, Strokes, printable
 
 MOST_LANES = 12
 """Branches drawn beside each other; those beyond are told in words alone."""
-
-
-@dataclass(frozen=True)
-class Strokes:
-    """The characters that lines are made of."""
-
-    down: str
-    across: str
-    cross: str
-    from_below: str
-    from_above: str
-    arrow: str
-    found: str
-    to: str
-    more: str
-
-
-UNICODE = Strokes("│", "─", "┼", "╭", "╰", "▸", "◆", "→", "…")
-ASCII = Strokes("|", "-", "+", ".", "'", ">", "!", "->", "~")
 
 
 @dataclass(frozen=True)
@@ -56,14 +38,13 @@ class Lane:
         return range(min(self.start, self.end), max(self.start, self.end) + 1)
 
 
-def draw(shape: Shape, *, width: int = 80, ascii_only: bool = False) -> Text:
+def draw(shape: Shape, *, width: int = 80, strokes: Strokes = UNICODE) -> Text:
     """The whole picture, no line wider than `width`."""
     if not shape.nodes:
         return Text("There are no tasks.")
-    strokes = ASCII if ascii_only else UNICODE
     rows = _rows(shape)
     lanes = _lanes(rows)
-    page = _Page(shape, strokes, ascii_only, width, 1 + max((lane.column for lane in lanes), default=-1))
+    page = _Page(shape, strokes, width, 1 + max((lane.column for lane in lanes), default=-1))
     return Text("\n").join(
         _cut(_gutter(index, lanes, page) + page.line(row), width, strokes) for index, row in enumerate(rows)
     )
@@ -135,10 +116,9 @@ def _cut(line: Text, width: int, strokes: Strokes) -> Text:
 class _Page:
     """What all lines have in common: how wide their parts are."""
 
-    def __init__(self, shape: Shape, strokes: Strokes, ascii_only: bool, width: int, columns: int) -> None:
+    def __init__(self, shape: Shape, strokes: Strokes, width: int, columns: int) -> None:
         self.strokes = strokes
         self.columns = columns
-        self._ascii_only = ascii_only
         self._notes = {node.number: _note(node, shape) for node in shape.nodes}
         self._digits = len(str(len(shape.nodes)))
         self._here = shape.phase
@@ -164,16 +144,14 @@ class _Page:
             more = self.strokes.more
             label = set_cell_size(label, self._label_width - cell_len(more)).rstrip() + more
         return Text.assemble(
-            (look.plain if self._ascii_only else look.symbol, look.style),
+            (look.plain if self.strokes.ascii_only else look.symbol, look.style),
             (f" {node.number:>{self._digits}} ", "dim"),
             set_cell_size(label, self._label_width),
             (f"  {self._plain(self._notes[node.number])}", "dim"),
         )
 
     def _plain(self, text: str) -> str:
-        """Text without what moves the cursor or what the output cannot show."""
-        shown = "".join(letter if letter.isprintable() else " " for letter in text)
-        return shown.encode("ascii", "replace").decode() if self._ascii_only else shown
+        return printable(text, self.strokes)
 
 
 def _note(node: Node, shape: Shape) -> str:

@@ -3,12 +3,16 @@
 import random
 from typing import Any
 
+from shared.contracts.projection import TicketGraph
+
+AT = "2026-01-01T12:00:00+00:00"
 PHASES = ("PHASE_REQUIREMENTS", "PHASE_DESIGN", "PHASE_IMPLEMENTATION", "PHASE_TESTING")
 HOSTILE = '"]; click n1 "javascript:x" <script>&amp; #quot; `x` \x1b[31m\nend'
 
 
 def node(id_: str, phase: str, title: str, **more: Any) -> dict[str, Any]:
-    return {"id": id_, "phase": f"PHASE_{phase}", "status": "completed", "title": title, "agent": None} | more
+    told = {"task_type": "t", "priority": "HIGH", "created_at": AT, "status": "completed"}
+    return {**told, "id": id_, "phase": f"PHASE_{phase}", "title": title, **more}
 
 
 def edge(source: str, target: str, kind: str, *found: str) -> dict[str, Any]:
@@ -16,12 +20,13 @@ def edge(source: str, target: str, kind: str, *found: str) -> dict[str, Any]:
     return {"from": source, "to": target, "kind": kind, **told}
 
 
-def graph(nodes: list[dict[str, Any]], edges: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    told = {"ticket_id": "t", "title": "Durations", "phase": "PHASE_TESTING", "phases": list(PHASES)}
-    return {**told, "nodes": nodes, "edges": edges, **more}
+def graph(nodes: list[dict[str, Any]], edges: list[dict[str, Any]], title: str = "Durations") -> TicketGraph:
+    told = {"ticket_id": "t", "title": title, "phase": "PHASE_TESTING", "workflow": "w", "phases": PHASES}
+    as_of = {"sequence": 7, "at": AT}
+    return TicketGraph.model_validate({**told, "nodes": nodes, "edges": edges, "as_of": as_of})
 
 
-def branched() -> dict[str, Any]:
+def branched() -> TicketGraph:
     """Testing finds a bug, and a fix branches off into implementation."""
     return graph(
         [
@@ -41,7 +46,7 @@ def branched() -> dict[str, Any]:
     )
 
 
-def grown(size: int, seed: int = 1) -> dict[str, Any]:
+def grown(size: int, seed: int = 1) -> TicketGraph:
     """Many tasks that need each other and branch off each other."""
     chance = random.Random(seed)
     nodes: list[dict[str, Any]] = []

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from omoi.drawing import mermaid, svg, terminal
 from omoi.drawing.layout import NODE_HEIGHT, layout, path
 from omoi.drawing.shape import Shape, shape
+from omoi.drawing.strokes import ASCII, UNICODE, Strokes
 from tests.omoi.pictured import HOSTILE, branched, edge, graph, grown, node
 
 DRAWN = """\
@@ -38,7 +39,7 @@ def test_a_branch_is_a_line_from_what_was_found_to_the_task_made_for_it() -> Non
 
 
 def test_where_only_ascii_is_shown_the_picture_says_the_same() -> None:
-    assert terminal.draw(shape(branched()), ascii_only=True).plain == PLAIN
+    assert terminal.draw(shape(branched()), strokes=ASCII).plain == PLAIN
 
 
 def test_a_ticket_without_tasks_has_a_picture_too() -> None:
@@ -49,13 +50,13 @@ def test_a_ticket_without_tasks_has_a_picture_too() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
-@pytest.mark.parametrize("ascii_only", [False, True])
-def test_no_line_of_two_hundred_tasks_is_wider_than_the_terminal(width: int, ascii_only: bool) -> None:
-    drawn = terminal.draw(shape(grown(200)), width=width, ascii_only=ascii_only)
+@pytest.mark.parametrize("strokes", [UNICODE, ASCII])
+def test_no_line_of_two_hundred_tasks_is_wider_than_the_terminal(width: int, strokes: Strokes) -> None:
+    drawn = terminal.draw(shape(grown(200)), width=width, strokes=strokes)
     lines = drawn.split("\n")
     assert max(line.cell_len for line in lines) <= width
     assert all(re.search(rf"\b{number} Task", drawn.plain) for number in range(1, 201))
-    assert drawn.plain.isascii() or not ascii_only
+    assert drawn.plain.isascii() is strokes.ascii_only
 
 
 def test_what_needs_another_task_comes_after_it_and_visits_come_in_order() -> None:
@@ -89,7 +90,7 @@ def test_mermaid_shows_phases_tasks_and_how_they_hang_together() -> None:
 def hostile() -> Shape:
     return shape(
         graph(
-            [node("a", "TESTING", HOSTILE, agent=HOSTILE), node("b", "TESTING", HOSTILE, status=HOSTILE)],
+            [node("a", "TESTING", HOSTILE), node("b", "TESTING", HOSTILE, status="failed")],
             [edge("a", "b", "discovery", "bug", HOSTILE)],
             title=HOSTILE,
         )
