@@ -43,7 +43,16 @@ Workflow = Annotated[str, typer.Option(help="Name of the workflow whose board it
 Card = Annotated[
     str, typer.Argument(metavar="TICKET", help="The ticket's id, or its end as the board shows it.")
 ]
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY")]
+From = Annotated[
+    datetime | None,
+    typer.Option(
+        "--from", formats=["%Y-%m-%d"], metavar="DAY", help="First day; 29 before the last if absent."
+    ),
+]
+To = Annotated[
+    datetime | None,
+    typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Last day; today if absent."),
+]
 DEFAULT = "software_development"
 NARROWEST = 60
 
@@ -190,10 +199,8 @@ def reorder(
 def stats(
     *,
     workflow: Workflow = DEFAULT,
-    first: Annotated[
-        Day, typer.Option("--from", help="First day; 29 days before the last if absent.")
-    ] = None,
-    last: Annotated[Day, typer.Option("--to", help="Last day; today if absent.")] = None,
+    first: From = None,
+    last: To = None,
     ascii_only: Ascii = False,
     as_json: Json = False,
 ) -> None:
