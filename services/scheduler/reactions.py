@@ -14,6 +14,7 @@ from shared.contracts.agent import (
 )
 from shared.contracts.collaboration import HandoffAccepted
 from shared.contracts.context import ContextUpdated
+from shared.contracts.discovery import DiscoveryBranchRequested
 from shared.contracts.messages import Command
 from shared.contracts.phase import (
     BlockerAdded,
@@ -25,6 +26,7 @@ from shared.contracts.phase import (
     WorkflowLoaded,
 )
 from shared.contracts.task import (
+    CreateTask,
     EnterPhase,
     FollowAgent,
     FollowBlockers,
@@ -193,5 +195,24 @@ def hand_over_claim(event: HandoffAccepted) -> Sequence[Command]:
             handoff_id=event.handoff_id,
             reason=event.reason,
             context=event.context,
+        )
+    ]
+
+
+def spawn_task(event: DiscoveryBranchRequested) -> Sequence[Command]:
+    """Make the task that a discovery asks for."""
+    branch = event.branch
+    return [
+        CreateTask(
+            task_id=branch.spawned_task_id,
+            ticket_id=event.ticket_id,
+            phase_id=branch.spawn_phase_id,
+            task_type=branch.task_type,
+            title=branch.title,
+            description=branch.description,
+            priority=branch.priority,
+            required_capabilities=branch.required_capabilities,
+            parent_task_id=branch.source_task_id,
+            discovery_id=event.discovery_id,
         )
     ]

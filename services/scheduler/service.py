@@ -44,7 +44,7 @@ from services.scheduler.tables import (
     task_index,
 )
 from services.scheduler.task import Task
-from shared.contracts import agent, collaboration, context, lock, phase, task
+from shared.contracts import agent, collaboration, context, discovery, lock, phase, task
 from shared.kernel.declaration import Index, Service
 
 scheduler = Service(
@@ -108,6 +108,7 @@ scheduler = Service(
         agent.AgentAvailabilityChanged: reactions.follow_availability,
         agent.AgentDeregistered: reactions.lose_deregistered,
         collaboration.HandoffAccepted: reactions.hand_over_claim,
+        discovery.DiscoveryBranchRequested: reactions.spawn_task,
     },
     measures={task.ReadyTasksMeasure: measure_ready_tasks},
     answers={

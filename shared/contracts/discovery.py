@@ -10,7 +10,7 @@ long. `discovery.branch_failed` says that the scheduler refused; then neither is
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from shared.contracts.collaboration import Metadata
 from shared.contracts.gate import TaskStatus
@@ -47,7 +47,9 @@ DiscoveryStatus = Literal["open", "in_progress", "resolved", "invalid"]
 
 Type = Annotated[Key, Field(description="`bug`, `technical_debt`, ..., or one that the workflow adds.")]
 Description = Annotated[
-    str, Field(min_length=1, max_length=4000, description="What was found, at most 4,000 characters.")
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=4000),
+    Field(description="What was found, at most 4,000 characters."),
 ]
 Reason = Annotated[str, Field(max_length=2000, description="Why, for the history.")]
 
@@ -338,7 +340,7 @@ class DiscoveryBranchRequested(Event):
 
 
 class DiscoveryBranchCreated(Event):
-    """A discovery has spawned a task; from here on both are shown."""
+    """A discovery has spawned a task. From here on both are shown; if not dismissed it is `in_progress`."""
 
     discovery_id: Key
     ticket_id: Key
@@ -385,7 +387,7 @@ class DiscoveryBranchUncounted(Event):
     spawned_task_id: Key
 
 
-class DiscoveryBranchEnded(Event):
+class DiscoveryBranchChanged(Event):
     """A task that a discovery spawned has ended, or is tried again."""
 
     discovery_id: Key
@@ -479,6 +481,7 @@ class DiscoveryView(Result):
     recorded_at: Moment
     times_recorded: int
     branches: tuple[BranchView, ...]
+    under_way: int = Field(default=0, description="Branches whose tasks are not made yet; not in `branches`.")
     closed_at: Moment | None = Field(default=None, description="When it was resolved or dismissed.")
     closed_by: str | None = None
     automatic: bool = Field(default=False, description="Whether it resolved by itself.")
@@ -516,13 +519,13 @@ class DiscoveryAnalytics(Result):
 
 
 class GetDiscovery(Query):
-    """One discovery. While a branch of it is being made the answer waits, up to three seconds."""
+    """One discovery. The answer waits, up to three seconds, for branches of it that are under way."""
 
     discovery_id: Key
 
 
 class ListDiscoveries(Query):
-    """Discoveries, newest first."""
+    """Discoveries, newest first. The answer waits, up to three seconds, for branches that are under way."""
 
     ticket_id: Key | None = None
     status: DiscoveryStatus | None = None
