@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.contracts.phase import GateSettled, GateUnsettled, PhaseTransitioned
-from shared.contracts.workflow import Phase, Workflow
+from shared.contracts.workflow import Column, Phase, Workflow
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ class Standing:
     workflow: Workflow
     migrations: int = 0
     """How often it was pinned to another version."""
+    columns: tuple[Column, ...] = ()
+    """What the workflow's board keeps; none where there is no board."""
 
     @property
     def phase(self) -> Phase:
@@ -161,6 +163,24 @@ class Standing:
         if verdict:
             return (f"The gate of {phase.id} has failed.",)
         return (f"The gate of {phase.id} has not passed yet.",)
+
+    @property
+    def onward(self) -> Phase | None:
+        """Where it goes by itself when the gate of its phase has passed."""
+        if self.phase.auto_advance:
+            return next_phase(self.workflow, self.phase)
+        column = self._column(self.phase.id)
+        after = next((each for each in self.columns if column and each.id == column.auto_to), None)
+        ways = after.phases if after else ()
+        return next((self._phase(way) for way in ways if way in self.phase.allowed_transitions), None)
+
+    def needs_slot(self, to_phase: str) -> bool:
+        """Whether a move leads to another column of the board, and that one has a limit."""
+        column = self._column(to_phase)
+        return column is not None and column.wip_limit is not None and column != self._column(self.phase.id)
+
+    def _column(self, phase_id: str) -> Column | None:
+        return next((column for column in self.columns if phase_id in column.phases), None)
 
     def _behind(self) -> Sequence[Phase]:
         """The phases whose gates count when the ticket moves on.

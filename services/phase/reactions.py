@@ -1,10 +1,11 @@
-"""What phase does when a gate has spoken, or a task was made."""
+"""What phase does when a gate or the board has spoken, or a task was made."""
 
 from collections.abc import Sequence
 
+from shared.contracts.board import BoardAdopted, SlotReserved
 from shared.contracts.gate import GateFailed, GatePassed, GateReopened
 from shared.contracts.messages import Command
-from shared.contracts.phase import FollowTask, ReopenGate, SettleGate
+from shared.contracts.phase import CarryOutMove, FollowBoard, FollowTask, ReopenGate, SettleGate
 from shared.contracts.task import TaskCreated
 
 
@@ -49,5 +50,25 @@ def follow_task(event: TaskCreated) -> Sequence[Command]:
     return [
         FollowTask(
             task_id=event.task_id, ticket_id=event.ticket_id, phase_id=event.phase_id, visit=event.visit
+        )
+    ]
+
+
+def follow_board(event: BoardAdopted) -> Sequence[Command]:
+    """Ask for a slot from now, where the board limits a column."""
+    return [FollowBoard(workflow=event.workflow, columns=event.columns, at=event.at)]
+
+
+def carry_out_move(event: SlotReserved) -> Sequence[Command]:
+    """There is a slot for it."""
+    return [
+        CarryOutMove(
+            ticket_id=event.ticket_id,
+            to_phase=event.to_phase,
+            move=event.move,
+            reservation=event.reservation,
+            expires_at=event.expires_at,
+            reason=event.reason,
+            actor=event.actor,
         )
     ]

@@ -2,11 +2,13 @@
 
 from services.phase import (
     blocker,
+    board,
     comment,
     done,
     edit,
     migration,
     opening,
+    pulling,
     queries,
     reactions,
     tables,
@@ -14,13 +16,14 @@ from services.phase import (
 )
 from services.phase.effects import shipped_workflows
 from services.phase.workflow import NAMED_WORKFLOW, WORKFLOW_VERSION, WorkflowNames, load_workflow
+from shared.contracts import board as board_contract
 from shared.contracts import gate, task
 from shared.contracts import phase as contract
 from shared.kernel.declaration import Service
 
 phase = Service(
     "phase",
-    aggregates=(ticket.TICKET, comment.COMMENT, done.TASK, NAMED_WORKFLOW, WORKFLOW_VERSION),
+    aggregates=(ticket.TICKET, comment.COMMENT, done.TASK, NAMED_WORKFLOW, WORKFLOW_VERSION, board.BOARD),
     obeys={
         contract.OpenTicket: opening.open_ticket,
         contract.EditTicket: edit.edit_ticket,
@@ -35,6 +38,8 @@ phase = Service(
         contract.Unblock: ticket.unblock,
         contract.SettleGate: ticket.settle_gate,
         contract.ReopenGate: ticket.reopen_gate,
+        contract.CarryOutMove: pulling.carry_out_move,
+        contract.FollowBoard: board.follow_board,
         contract.FollowTask: done.follow_task,
         contract.RecordDoneClaim: done.record_done_claim,
         contract.LoadWorkflow: load_workflow,
@@ -44,6 +49,8 @@ phase = Service(
         gate.GateFailed: reactions.settle_failed,
         gate.GateReopened: reactions.reopen_gate,
         task.TaskCreated: reactions.follow_task,
+        board_contract.BoardAdopted: reactions.follow_board,
+        board_contract.SlotReserved: reactions.carry_out_move,
     },
     answers={
         contract.GetTicket: queries.get_ticket,

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from services.phase.journey import Journey, Standing, Verdict, next_phase
+from services.phase.board import Board
+from services.phase.journey import Journey, Standing, Verdict
 from services.phase.workflow import pinned
 from shared.contracts.messages import Event, Priority
 from shared.contracts.phase import (
@@ -15,8 +16,10 @@ from shared.contracts.phase import (
     DoneClaimChecked,
     GateSettled,
     GateUnsettled,
+    MoveRefused,
     OverrideTransition,
     PhaseTransitioned,
+    PullRequested,
     ReopenGate,
     ResolveBlockers,
     SettleGate,
@@ -86,7 +89,7 @@ def transition(command: Transition, past: Past, context: Context) -> Facts:
             expected_phase=command.expected_phase,
             actual_phase=phase_id,
         )
-    return _go(standing, command.to_phase, command.reason, context)
+    return go(standing, command.to_phase, command.reason, context)
 
 
 def block(command: Block, past: Past, context: Context) -> Facts:
@@ -95,7 +98,7 @@ def block(command: Block, past: Past, context: Context) -> Facts:
     blocked_phase = standing.workflow.blocked_phase
     if blocked_phase is None:
         raise _illegal(standing, None, f"workflow {standing.workflow.name} has no phase for tickets on hold")
-    return _go(standing, blocked_phase, command.reason, context)
+    return go(standing, blocked_phase, command.reason, context)
 
 
 def unblock(command: Unblock, past: Past, context: Context) -> Facts:
@@ -103,13 +106,14 @@ def unblock(command: Unblock, past: Past, context: Context) -> Facts:
     standing = standing_of(past, command.ticket_id)
     if not standing.on_hold:
         raise _illegal(standing, command.to_phase, f"it is in {standing.phase.id} and not on hold")
-    return _go(standing, command.to_phase or standing.working_phase, "", context)
+    return go(standing, command.to_phase or standing.working_phase, "", context)
 
 
 def override_transition(command: OverrideTransition, past: Past, context: Context) -> Facts:
     """An override moves a ticket anywhere, past table and gates; where it is already, it begins again."""
     standing = standing_of(past, command.ticket_id)
-    _check_known(standing, command.to_phase)
+    if refusal := _unknown(standing, command.to_phase):
+        raise refusal
     return _answered(standing, [_move(standing, command.to_phase, command.reason, context, forced=True)])
 
 
@@ -171,7 +175,8 @@ def existing(past: Past, ticket_id: str) -> Ticket:
 def standing_of(past: Past, ticket_id: str) -> Standing:
     """How the ticket stands in its workflow; refused when there is no such ticket."""
     ticket = existing(past, ticket_id)
-    return Standing(ticket_id, ticket.journey, pinned(past, ticket.workflow_version), ticket.migrations)
+    workflow, board = pinned(past, ticket.workflow_version), past.of(Board, ticket.workflow)
+    return Standing(ticket_id, ticket.journey, workflow, ticket.migrations, board.columns)
 
 
 def not_found(ticket_id: str) -> TicketNotFound:
@@ -179,11 +184,10 @@ def not_found(ticket_id: str) -> TicketNotFound:
     return TicketNotFound(f"There is no ticket {ticket_id}. Check the id.", ticket_id=ticket_id)
 
 
-def _go(standing: Standing, to_phase: str, reason: str, context: Context) -> Facts:
+def go(standing: Standing, to_phase: str, reason: str, context: Context) -> Facts:
     """The one way a ticket is moved without force."""
-    _check_known(standing, to_phase)
-    _check_table(standing, to_phase)
-    _check_gates(standing, to_phase)
+    if refusal := objection(standing, to_phase):
+        raise refusal
     moved = _move(standing, to_phase, reason, context)
     after = replace(standing, journey=standing.journey.moved(moved))
     waiting = standing.waiting if to_phase == standing.working_phase else None
@@ -194,8 +198,7 @@ def _consequence(standing: Standing, verdict: Verdict, context: Context) -> Sequ
     """Where a gate's verdict sends the ticket by itself: on, back, or on hold."""
     phase = standing.phase
     if verdict.passed:
-        onward = next_phase(standing.workflow, phase) if phase.auto_advance else None
-        return [_move(standing, onward.id, f"The gate of {phase.id} passed.", context)] if onward else []
+        return _onward(standing, f"The gate of {phase.id} passed.", context)
     if phase.on_failure == "stay":
         return []
     times = standing.journey.regressions.get(phase.id, 0)
@@ -208,6 +211,25 @@ def _consequence(standing: Standing, verdict: Verdict, context: Context) -> Sequ
     reason = f"The gate of {phase.id} failed{again}."
     regression, reasons = target != blocked_phase, verdict.blocking_reasons
     return [_move(standing, target, reason, context, regression=regression, blocking_reasons=reasons)]
+
+
+def _onward(standing: Standing, reason: str, context: Context) -> Sequence[Event]:
+    """The ticket goes on by itself; where the board limits the next column, it asks for a slot there."""
+    onward = standing.onward
+    if onward is None:
+        return []
+    if not standing.needs_slot(onward.id):
+        return [_move(standing, onward.id, reason, context)]
+    return [
+        PullRequested(
+            ticket_id=standing.ticket_id,
+            from_phase=standing.phase.id,
+            to_phase=onward.id,
+            move=standing.journey.moves,
+            reason=reason,
+            at=context.at,
+        )
+    ]
 
 
 def _move(
@@ -256,21 +278,28 @@ def resolving(ticket_id: str, at: datetime, after: str = "") -> Timer:
     return Timer(f"resolve-{ticket_id}", at, ResolveBlockers(ticket_id=ticket_id, after=after))
 
 
-def _check_known(standing: Standing, to_phase: str) -> None:
+def objection(standing: Standing, to_phase: str) -> Refused | None:
+    """What is against a move without force."""
+    return _unknown(standing, to_phase) or _off_table(standing, to_phase) or _behind_gate(standing, to_phase)
+
+
+def _unknown(standing: Standing, to_phase: str) -> UnknownPhase | None:
     phases = [phase.id for phase in standing.workflow.phases]
-    if to_phase not in phases:
-        raise UnknownPhase(
-            f"Workflow {standing.workflow.name} has no phase {to_phase}. It has: {', '.join(phases)}.",
-            phase_id=to_phase,
-            phases=phases,
-        )
+    if to_phase in phases:
+        return None
+    return UnknownPhase(
+        f"Workflow {standing.workflow.name} has no phase {to_phase}. It has: {', '.join(phases)}.",
+        phase_id=to_phase,
+        phases=phases,
+    )
 
 
-def _check_table(standing: Standing, to_phase: str) -> None:
+def _off_table(standing: Standing, to_phase: str) -> IllegalTransition | None:
     if to_phase == standing.phase.id:
-        raise _illegal(standing, to_phase, "it is there already")
+        return _illegal(standing, to_phase, "it is there already")
     if to_phase not in standing.phase.allowed_transitions:
-        raise _illegal(standing, to_phase, f"{standing.phase.id} does not lead there")
+        return _illegal(standing, to_phase, f"{standing.phase.id} does not lead there")
+    return None
 
 
 def _illegal(standing: Standing, to_phase: str | None, why: str) -> IllegalTransition:
@@ -285,13 +314,13 @@ def _illegal(standing: Standing, to_phase: str | None, why: str) -> IllegalTrans
     )
 
 
-def _check_gates(standing: Standing, to_phase: str) -> None:
+def _behind_gate(standing: Standing, to_phase: str) -> GateNotPassed | None:
     unpassed = standing.unpassed(to_phase)
     if not unpassed:
-        return
+        return None
     reasons = standing.waits_for(unpassed[0])
     why = "; ".join(reason.rstrip(".") for reason in reasons)
-    raise GateNotPassed(
+    return GateNotPassed(
         f"Ticket {standing.ticket_id} cannot leave {standing.phase.id} for {to_phase}: {why}. "
         "Remedy that and validate the gate again; `omoi gate show` says what it waits for.",
         blocking_reasons=list(reasons),
@@ -310,6 +339,8 @@ TicketEvent = (
     | GateSettled
     | GateUnsettled
     | DoneClaimChecked
+    | PullRequested
+    | MoveRefused
 )
 
 
@@ -332,7 +363,7 @@ def evolve(state: Ticket, event: TicketEvent) -> Ticket:
             return replace(state, journey=state.journey.settled(event))
         case GateUnsettled():
             return replace(state, journey=state.journey.unsettled(event))
-        case DoneClaimChecked():
+        case DoneClaimChecked() | PullRequested() | MoveRefused():
             return state
 
 

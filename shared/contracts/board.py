@@ -59,6 +59,13 @@ class CardPlace(Result):
     position: int = Field(description="From 1, the first card of the column.")
 
 
+class CardWithdrawal(Result):
+    """Which line a card left."""
+
+    ticket_id: Key
+    column: Key | None
+
+
 class MoveCard(Command):
     """Move a ticket to another column, within the column's WIP limit; in a full one it waits in line.
 
@@ -123,6 +130,7 @@ class AdoptColumns(Command):
 
     workflow: Key
     version: Key
+    at: Moment = Field(description="When it was adopted; an older word is not heard.")
 
 
 class PlaceCards(Command):
@@ -341,6 +349,7 @@ class SlotTaken(Event):
     ticket_id: Key
     workflow: Key
     column: Key | None
+    reserved: bool = Field(description="Whether the slot had been kept for it.")
 
 
 class SlotFreed(Event):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from shared.contracts.messages import Authority, Command, Event, Key, Moment, Priority, Query, Result
-from shared.contracts.workflow import Workflow
+from shared.contracts.workflow import Column, Workflow
 
 
 class TicketRef(Result):
@@ -221,6 +221,33 @@ class ReopenGate(Command):
     at: Moment
 
 
+class FollowBoard(Command):
+    """Know which columns the board of a workflow keeps. Sent by phase when it hears of them."""
+
+    authority = Authority.SYSTEM
+
+    workflow: Key
+    columns: tuple[Column, ...]
+    at: Moment = Field(description="When the board took them on; an older word is not heard.")
+
+
+class CarryOutMove(Command):
+    """Move a ticket for which the board keeps a slot. Sent by phase itself when it hears of the reservation.
+
+    It is judged as any other move; a refusal is told as `phase.move_refused`, so that the board hears of it.
+    """
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    to_phase: Key
+    move: int = Field(description="How often the ticket had moved when the slot was reserved.")
+    reservation: int
+    expires_at: Moment
+    reason: str = ""
+    actor: str = Field(description="Who asked the board for the move.")
+
+
 class FollowTask(Command):
     """Remember which visit a task belongs to. Sent by phase when it hears of a new task."""
 
@@ -389,6 +416,36 @@ class GateUnsettled(Event):
     ticket_id: Key
     phase_id: Key
     visit: int
+    at: Moment
+
+
+class PullRequested(Event):
+    """A ticket may go on by itself, and asks the board for a slot in the column it would come to."""
+
+    ticket_id: Key
+    from_phase: Key
+    to_phase: Key
+    move: int = Field(description="How often the ticket has moved.")
+    reason: str
+    at: Moment
+
+
+class MoveRefused(Event):
+    """A ticket was not moved although the board keeps a slot for it."""
+
+    ticket_id: Key
+    to_phase: Key
+    reservation: int
+    code: str = Field(description="Stable reason in snake case.")
+    message: str = Field(description="The reason and the way out, for a person.")
+    at: Moment
+
+
+class BoardFollowed(Event):
+    """Phase knows which columns the board of a workflow keeps."""
+
+    workflow: Key
+    columns: tuple[Column, ...]
     at: Moment
 
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.phase.blocker import BlockedBy
+from services.phase.board import Board
 from services.phase.journey import Standing
 from services.phase.service import phase
 from services.phase.ticket import Ticket, TicketEvent, evolve
@@ -63,6 +64,7 @@ class Walk(Past):
             Ticket: self.tickets.get(key, Ticket()),
             WorkflowVersion: WorkflowVersion(versions.get(key)),
             NamedWorkflow: NamedWorkflow(self.workflow.name, versions=tuple(versions)),
+            Board: Board(),
         }
         return cast(S, held[state])
 

@@ -1,0 +1,1 @@
+"""Alembic revisions of the board service's schema."""
