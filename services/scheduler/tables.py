@@ -30,6 +30,7 @@ from services.scheduler.assignment import Assignment
 from services.scheduler.lock import Hold, Lock, Waiter
 from services.scheduler.share import Share
 from services.scheduler.task import Task
+from services.scheduler.triggers import TRIGGERS
 
 metadata = MetaData()
 
@@ -53,7 +54,7 @@ task_index = Table(
     Column("agent_id", Text),  # who has it now
     Column("depends_on", ARRAY(Text), nullable=False),
     Column("resources", ARRAY(Text), nullable=False),
-    # Those of one lane that need the same locks, or count against the same limits, wait in one room.
+    # Those of one lane and ticket that need the same locks, or count against the same limits, share a room.
     Column("room", Text(collation="C")),
     Column("hall", Text(collation="C")),  # the rooms of one lane whose tasks count against one workflow
     Column("workflow", Text),
@@ -77,6 +78,14 @@ Index(
     columns.task_id,
     postgresql_where=columns.room.is_not(None),
 )
+Index(
+    "task_index_by_ticket_and_rank",
+    columns.ticket_id,
+    columns.lane,
+    columns.rank,
+    columns.task_id,
+    postgresql_where=columns.lane.is_not(None) & columns.room.is_(None),
+)
 Index("task_index_by_agent", columns.agent_id, postgresql_where=columns.agent_id.is_not(None))
 Index("task_index_by_ticket", columns.ticket_id, columns.ended, columns.task_id)
 
@@ -85,6 +94,8 @@ task_room = Table(
     "task_room",
     metadata,
     Column("room", Text(collation="C"), primary_key=True),
+    Column("corridor", Text(collation="C"), nullable=False),
+    Column("need", Text),
     Column("hall", Text(collation="C"), nullable=False),
     Column("lane", Text(collation="C"), nullable=False),
     Column("rank", Double, nullable=False),
@@ -95,7 +106,36 @@ task_room = Table(
     Column("ticket_limit", Integer),
     Column("workflow_limit", Integer),
 )
-Index("task_room_by_rank", task_room.c.hall, task_room.c.rank, task_room.c.task_id)
+Index("task_room_by_rank", task_room.c.corridor, task_room.c.rank, task_room.c.task_id)
+Index(
+    "task_room_by_ticket", task_room.c.ticket_id, task_room.c.corridor, task_room.c.rank, task_room.c.task_id
+)
+
+# The first room of each corridor: while a lock is held, all that need it are passed over at once.
+task_corridor = Table(
+    "task_corridor",
+    metadata,
+    Column("corridor", Text(collation="C"), primary_key=True),
+    Column("need", Text),  # what all in the corridor need; null where that differs
+    Column("hall", Text(collation="C"), nullable=False),
+    Column("lane", Text(collation="C"), nullable=False),
+    Column("rank", Double, nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("resources", ARRAY(Text), nullable=False),
+    Column("ticket_id", Text, nullable=False),
+    Column("workflow", Text),
+    Column("ticket_limit", Integer),
+    Column("workflow_limit", Integer),
+)
+Index("task_corridor_by_rank", task_corridor.c.hall, task_corridor.c.rank, task_corridor.c.task_id)
+
+# How many rooms need a lock, or count against a ticket: a room lies in the corridor of what most others need.
+room_need = Table(
+    "room_need",
+    metadata,
+    Column("need", Text(collation="C"), primary_key=True),
+    Column("rooms", Integer, nullable=False),
+)
 
 # How many tasks may be claimed, kept up with each change of the index: nobody counts a million of them.
 ready_count = Table(
@@ -107,68 +147,7 @@ ready_count = Table(
 )
 Index("task_index_by_ready_at", columns.ready_at, postgresql_where=columns.lane.is_not(None))
 
-REFRESH_ROOMS = """
-CREATE FUNCTION refresh_rooms() RETURNS trigger LANGUAGE plpgsql
-SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off
-AS $$
-DECLARE
-    touched text[];
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        touched := ARRAY(SELECT DISTINCT room FROM after WHERE room IS NOT NULL);
-    ELSE
-        touched := ARRAY(SELECT room FROM before WHERE room IS NOT NULL
-                         UNION SELECT room FROM after WHERE room IS NOT NULL);
-    END IF;
-    IF cardinality(touched) = 0 THEN
-        RETURN NULL;
-    END IF;
-    INSERT INTO task_room AS r
-        (room, hall, lane, rank, task_id, resources, ticket_id, workflow, ticket_limit, workflow_limit)
-        SELECT head.room, head.hall, head.lane, head.rank, head.task_id, head.resources,
-               head.ticket_id, head.workflow, head.ticket_limit, head.workflow_limit
-        FROM unnest(touched) AS t (room) CROSS JOIN LATERAL (
-            SELECT i.* FROM task_index i WHERE i.room = t.room ORDER BY i.rank, i.task_id LIMIT 1
-        ) AS head
-        ON CONFLICT (room) DO UPDATE SET rank = excluded.rank, task_id = excluded.task_id
-        WHERE (r.rank, r.task_id) IS DISTINCT FROM (excluded.rank, excluded.task_id);
-    DELETE FROM task_room r WHERE r.room = ANY (touched)
-        AND NOT EXISTS (SELECT FROM task_index i WHERE i.room = r.room);
-    RETURN NULL;
-END
-$$
-"""
-COUNT_READY = """
-CREATE FUNCTION count_ready() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
-AS $$
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        INSERT INTO ready_count AS r (phase_id, priority, count)
-            SELECT phase_id, priority, count(*) FROM after WHERE lane IS NOT NULL GROUP BY 1, 2
-            ON CONFLICT (phase_id, priority) DO UPDATE SET count = r.count + excluded.count;
-    ELSE
-        INSERT INTO ready_count AS r (phase_id, priority, count)
-            SELECT phase_id, priority, sum(n) FROM (
-                SELECT phase_id, priority, 1 AS n FROM after WHERE lane IS NOT NULL
-                UNION ALL SELECT phase_id, priority, -1 FROM before WHERE lane IS NOT NULL
-            ) AS change GROUP BY 1, 2 HAVING sum(n) <> 0
-            ON CONFLICT (phase_id, priority) DO UPDATE SET count = r.count + excluded.count;
-    END IF;
-    RETURN NULL;
-END
-$$
-"""
-TRIGGERS = (
-    "CREATE TRIGGER rooms_after_insert AFTER INSERT ON task_index"
-    " REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION refresh_rooms()",
-    "CREATE TRIGGER rooms_after_update AFTER UPDATE ON task_index"
-    " REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION refresh_rooms()",
-    "CREATE TRIGGER ready_after_insert AFTER INSERT ON task_index"
-    " REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION count_ready()",
-    "CREATE TRIGGER ready_after_update AFTER UPDATE ON task_index"
-    " REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION count_ready()",
-)
-for statement in (REFRESH_ROOMS, COUNT_READY, *TRIGGERS):
+for statement in TRIGGERS:
     event.listen(metadata, "after_create", DDL(statement))  # type: ignore[no-untyped-call]
 
 share_index = Table(
@@ -213,10 +192,11 @@ def lane_of(task: Task) -> str:
 
 
 def room_of(task: Task) -> str | None:
-    """Where a task waits that needs locks or counts: with those of its lane that are like it in this."""
+    """Where a task waits that needs locks or counts: with those of its ticket that are like it in this."""
     if not task.resources and not task.shares:
         return None
-    return sha256(json.dumps([lane_of(task), *task.resources, task.shares]).encode()).hexdigest()
+    alike = [lane_of(task), task.ticket_id, *task.resources, task.shares]
+    return sha256(json.dumps(alike).encode()).hexdigest()
 
 
 def hall_of(task: Task) -> str:

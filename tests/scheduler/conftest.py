@@ -53,11 +53,12 @@ class Shop:
         """What a rule would be told."""
         return await scheduler.lookups[type(lookup)](lookup, self.reading)
 
-    async def plan(self, lookup: Lookup[Any]) -> str:
-        """How Postgres goes about a lookup."""
+    async def plan(self, lookup: Lookup[Any], *, analyse: bool = False) -> str:
+        """How Postgres goes about a lookup; with what it met on the way, if it is to be analysed."""
         overheard = Overheard(self.store)
         await scheduler.lookups[type(lookup)](lookup, overheard)
-        lines = await self.reading.rows(text(f"EXPLAIN {overheard.sql}"))
+        options = "(ANALYZE, COSTS off, TIMING off)" if analyse else ""
+        lines = await self.reading.rows(text(f"EXPLAIN {options} {overheard.sql}"))
         return "\n".join(line["QUERY PLAN"] for line in lines)
 
 

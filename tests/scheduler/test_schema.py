@@ -11,7 +11,9 @@ from shared.kernel.schema import migrate
 from shared.testing.world import World
 
 TRIGGERS = "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY tgname"
-FUNCTION = "SELECT prosrc FROM pg_proc WHERE proname IN ('refresh_rooms', 'count_ready') ORDER BY proname"
+FUNCTIONS = """
+SELECT prosrc FROM pg_proc WHERE proname IN ('needs_of', 'refresh_rooms', 'count_ready') ORDER BY proname
+"""
 
 
 def differences(connection: Connection) -> list[object]:
@@ -23,14 +25,14 @@ def differences(connection: Connection) -> list[object]:
 
 
 async def made(world: World) -> list[list[object]]:
-    """Triggers and their function, as they stand in the database."""
-    return [[tuple(row) for row in await world.fetch(query)] for query in (TRIGGERS, FUNCTION)]
+    """Triggers and their functions, as they stand in the database."""
+    return [[tuple(row) for row in await world.fetch(query)] for query in (TRIGGERS, FUNCTIONS)]
 
 
 async def test_the_migrations_make_what_is_declared(a_world: World) -> None:
     await a_world.install(scheduler, tables=[metadata])
     declared = await made(a_world)
-    assert [len(found) for found in declared] == [4, 2]
+    assert [len(found) for found in declared] == [4, 3]
     await a_world.execute("DROP SCHEMA scheduler CASCADE")
     await migrate(a_world.database_url, ["scheduler"])
     assert await made(a_world) == declared

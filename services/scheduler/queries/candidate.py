@@ -6,40 +6,54 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     CTE,
     BindParameter,
     ColumnElement,
+    Double,
+    FromClause,
     Select,
+    Subquery,
     Table,
     Text,
+    and_,
     any_,
     case,
     cast,
     exists,
+    false,
     func,
     literal,
+    null,
+    or_,
     select,
     true,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import JSONB, distinct_on
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from services.scheduler.claim import ReadyCandidates
-from services.scheduler.tables import columns, lock_index, share_index, task_index, task_room
+from services.scheduler.tables import columns, lock_index, share_index, task_corridor, task_index, task_room
 from shared.kernel.reading import Reading
 
+LOCK = "lock/"
 SHAPES = 128
 """Statements kept for claims that ask for the same; making one takes longer than running it."""
 
 
 async def ready_candidates(lookup: ReadyCandidates, reading: Reading) -> tuple[str, ...]:
     """The first tasks of each lane that the agent can serve, merged; of a few tickets, those of each."""
-    first = first_in_rank(lookup) if lookup.tickets is None else _of_tickets(lookup, lookup.tickets)
-    return tuple(row["task_id"] for row in await reading.rows(first))
+    return tuple(row["task_id"] for row in await reading.rows(first_in_rank(lookup)))
 
 
 @lru_cache(maxsize=SHAPES)
 def first_in_rank(lookup: ReadyCandidates) -> Select[Any]:
+    """The statement that finds them."""
+    return _of_all(lookup) if lookup.tickets is None else _of_tickets(lookup, lookup.tickets)
+
+
+def _of_all(lookup: ReadyCandidates) -> Select[Any]:
     """One index probe for each lane there is, and few entries of those that fit and can win; never a scan.
 
     Before the first task of the n-th lane come the first ones of n - 1 others: only `limit` lanes matter, and
@@ -59,33 +73,34 @@ def first_in_rank(lookup: ReadyCandidates) -> Select[Any]:
 
 
 def _of_rooms(lookup: ReadyCandidates) -> Select[Any]:
-    """Of the tasks that need the same locks only the first, and none while one of the locks is taken.
+    """The first tasks of the rooms that may be claimed, of each hall no more than can win.
 
-    Of those that count against a limit as many as may still be claimed: none where it is reached, so that
-    nobody looks at each of them. The first n tasks of a hall are in the first n of its rooms.
+    A corridor is passed over while the lock that all in it need is taken, or their ticket's limit reached.
+    The first n tasks of a hall are in those corridors that come before the n-th whose first one may be had.
     """
-    halls, room = _halls(lookup), task_room.c
-    in_ticket = _free("ticket/", room.ticket_id, room.ticket_limit)
-    one = case((func.cardinality(room.resources) > _written(0), _written(1)))
+    halls, corridor = _halls(lookup), task_corridor.c
+    places = corridor.hall == halls.c.hall
+    nth = (
+        select(corridor.rank)
+        .where(places, _claimable(task_corridor))
+        .order_by(corridor.rank, corridor.task_id)
+        .offset(halls.c.most - _written(1))
+        .limit(_written(1))
+        .correlate(halls)
+        .scalar_subquery()
+    )
+    before_nth = corridor.rank <= func.coalesce(nth, cast(literal("Infinity", literal_execute=True), Double))
     of_hall = (
-        select(room.room, func.least(halls.c.most, in_ticket, one).label("free"))
-        .where(room.hall == halls.c.hall, ~_locked(room.resources))
-        .where(func.coalesce(in_ticket, _written(1)) > _written(0))
-        .order_by(room.rank, room.task_id)
-        .limit(halls.c.most)
+        select(corridor.corridor, _most_of_corridor(corridor, halls.c.most).label("most"))
+        .where(places, before_nth, ~_passed_over(corridor))
         .correlate(halls)
         .lateral("of_hall")
     )
-    of_room = (
-        select(columns.task_id, columns.rank)
-        .where(columns.room == of_hall.c.room)
-        .order_by(columns.rank, columns.task_id)
-        .limit(of_hall.c.free)
-        .lateral("of_room")
-    )
+    of_corridor = _first_rooms(of_hall, task_room.c.corridor == of_hall.c.corridor)
+    of_room = _first_tasks(of_corridor)
     first = (
         select(of_room.c.task_id, of_room.c.rank)
-        .select_from(of_hall.join(of_room, true()))
+        .select_from(of_hall.join(of_corridor, true()).join(of_room, true()))
         .order_by(of_room.c.rank, of_room.c.task_id)
         .limit(halls.c.most)
         .correlate(halls)
@@ -94,10 +109,67 @@ def _of_rooms(lookup: ReadyCandidates) -> Select[Any]:
     return select(first.c.task_id, first.c.rank).select_from(halls.join(first, true()))
 
 
+def _first_rooms(corridors: FromClause, *only: ColumnElement[bool]) -> LateralFromClause:
+    """Of each corridor the first rooms that have a task to be claimed, with how many of it."""
+    room = task_room.c
+    return (
+        select(
+            room.room, room.workflow, room.workflow_limit, _most_of_room(room, corridors.c.most).label("most")
+        )
+        .where(*only, _claimable(task_room))
+        .order_by(room.rank, room.task_id)
+        .limit(corridors.c.most)
+        .correlate(corridors)
+        .lateral("of_corridor")
+    )
+
+
+def _first_tasks(rooms: FromClause) -> LateralFromClause:
+    return (
+        select(columns.task_id, columns.rank, columns.ticket_id, columns.ticket_limit)
+        .where(columns.room == rooms.c.room)
+        .order_by(columns.rank, columns.task_id)
+        .limit(rooms.c.most)
+        .correlate(rooms)
+        .lateral("of_room")
+    )
+
+
+def _claimable(table: Table) -> ColumnElement[bool]:
+    """Whether the first task of a room or corridor may be claimed."""
+    in_ticket = _free("ticket/", table.c.ticket_id, table.c.ticket_limit)
+    return and_(~_locked(table.c.resources), func.coalesce(in_ticket, _written(1)) > _written(0))
+
+
+def _passed_over(corridor: Any) -> ColumnElement[bool]:
+    """Whether what all in a corridor need is taken."""
+    lock = func.substr(corridor.need, _written(len(LOCK) + 1))
+    held = and_(_needs_lock(corridor), exists().where(lock_index.c.resource_key == lock))
+    in_ticket = _free("ticket/", corridor.ticket_id, corridor.ticket_limit)
+    reached = and_(corridor.need.is_not(None), func.coalesce(in_ticket, _written(1)) <= _written(0))
+    return or_(held, and_(~_needs_lock(corridor), reached))
+
+
+def _most_of_corridor(corridor: Any, most: ColumnElement[Any]) -> ColumnElement[Any]:
+    """How many of a corridor can win: one where all need the same lock, else as its ticket's limit leaves."""
+    in_ticket = func.least(most, _free("ticket/", corridor.ticket_id, corridor.ticket_limit))
+    return case((_needs_lock(corridor), _written(1)), (corridor.need.is_(None), most), else_=in_ticket)
+
+
+def _most_of_room(room: Any, most: ColumnElement[Any]) -> ColumnElement[Any]:
+    in_ticket = func.least(most, _free("ticket/", room.ticket_id, room.ticket_limit))
+    return case((func.cardinality(room.resources) > _written(0), _written(1)), else_=in_ticket)
+
+
+def _needs_lock(corridor: Any) -> ColumnElement[bool]:
+    return func.coalesce(func.starts_with(corridor.need, literal(LOCK, literal_execute=True)), false())
+
+
 def _halls(lookup: ReadyCandidates) -> CTE:
     """The halls that the agent can serve, each with how many of its tasks may win."""
-    more = (task_room.c.lane, task_room.c.workflow, task_room.c.workflow_limit)
-    steps = _steps(task_room, task_room.c.hall, "rooms", more=more)
+    corridor = task_corridor.c
+    more = (corridor.lane, corridor.workflow, corridor.workflow_limit)
+    steps = _steps(task_corridor, corridor.hall, "corridors", more=more)
     free = _free("workflow/", steps.c.workflow, steps.c.workflow_limit)
     halls = select(steps.c.hall, func.least(_written(lookup.limit), free).label("most"))
     open_ = func.coalesce(free, _written(1)) > _written(0)
@@ -116,15 +188,57 @@ def _locked(resources: Any) -> ColumnElement[bool]:
 
 
 def _of_tickets(lookup: ReadyCandidates, tickets: Sequence[str]) -> Select[Any]:
-    """A ticket has few open tasks, so the index of tickets serves them, each looked at."""
-    ready = (columns.ticket_id.in_(tickets), columns.ended.is_(False), columns.lane.is_not(None))
-    alone = func.cardinality(columns.resources) > _written(0)
-    room = case((alone, columns.room), else_=columns.task_id)
-    limited = (columns.workflow, columns.workflow_limit, columns.ticket_id, columns.ticket_limit)
-    free = select(columns.task_id, columns.rank, *limited).where(*ready, *_served(columns.lane, lookup))
-    free = free.where(~_locked(columns.resources))
-    first = free.ext(distinct_on(room)).order_by(room, columns.rank, columns.task_id).subquery("first")
-    limits = [first.c[column.name] for column in limited]
+    """Those of a few tickets: of each lane and corridor of each ticket the first ones, merged."""
+    named = select(func.unnest(cast(list(tickets), ARRAY(Text))).label("ticket_id")).subquery("named")
+    nothing = (null().label("workflow"), null().label("workflow_limit"))
+    of_lane = _first_of_lanes(lookup, named)
+    plain = select(of_lane.c.task_id, of_lane.c.rank, *nothing, of_lane.c.ticket_id, of_lane.c.ticket_limit)
+    corridors = _corridors_of_tickets(lookup, named)
+    of_corridor = _first_rooms(
+        corridors,
+        task_room.c.ticket_id == corridors.c.ticket_id,
+        task_room.c.corridor == corridors.c.corridor,
+    )
+    of_room = _first_tasks(of_corridor)
+    limited = (of_corridor.c.workflow, of_corridor.c.workflow_limit)
+    roomed = select(of_room.c.task_id, of_room.c.rank, *limited, of_room.c.ticket_id, of_room.c.ticket_limit)
+    roomed = roomed.select_from(corridors.join(of_corridor, true()).join(of_room, true()))
+    return _within_limits(union_all(plain, roomed).subquery("first"), lookup)
+
+
+def _first_of_lanes(lookup: ReadyCandidates, named: Subquery) -> Subquery:
+    """The first tasks of the lanes of some tickets that need no lock and count against no limit."""
+    plain = columns.room.is_(None)
+    lanes = _steps_of_tickets(task_index, columns.lane, named, "lanes", plain)
+    in_rank = [lanes.c.rank, lanes.c.task_id]
+    heads = select(lanes, func.row_number().over(order_by=in_rank).label("place"))
+    heads = heads.where(*_served(lanes.c.lane, lookup)).order_by(*in_rank).limit(_written(lookup.limit))
+    head = heads.cte("heads")
+    of_lane = (
+        select(columns.task_id, columns.rank, columns.ticket_id, columns.ticket_limit)
+        .where(columns.ticket_id == head.c.ticket_id, columns.lane == head.c.lane, plain)
+        .order_by(columns.rank, columns.task_id)
+        .limit(_written(lookup.limit + 1) - head.c.place)
+        .lateral("of_lane")
+    )
+    return select(of_lane).select_from(head.join(of_lane, true())).subquery("of_lanes")
+
+
+def _corridors_of_tickets(lookup: ReadyCandidates, named: Subquery) -> Subquery:
+    """The corridors of some tickets in which something may be claimed."""
+    room = task_room.c
+    more = (room.need, room.workflow, room.workflow_limit, room.ticket_limit)
+    steps = _steps_of_tickets(task_room, room.corridor, named, "corridors", more=(room.lane, *more)).c
+    most = _most_of_corridor(steps, _written(lookup.limit)).label("most")
+    in_workflow = _free("workflow/", steps.workflow, steps.workflow_limit)
+    open_ = func.coalesce(in_workflow, _written(1)) > _written(0)
+    found = select(steps.ticket_id, steps.corridor, most)
+    return found.where(open_, ~_passed_over(steps), *_served(steps.lane, lookup)).subquery("open_corridors")
+
+
+def _within_limits(first: Subquery, lookup: ReadyCandidates) -> Select[Any]:
+    """The first in rank, of what counts against a limit no more than it leaves."""
+    limits = [first.c[name] for name in ("workflow", "workflow_limit", "ticket_id", "ticket_limit")]
     in_rank = [first.c.rank, first.c.task_id]
     place = func.row_number().over(partition_by=limits, order_by=in_rank).label("place")
     placed = select(*first.c, place).subquery("placed")
@@ -174,6 +288,30 @@ def _steps(
     first = select(*in_order, *more).where(*only).order_by(*in_order).limit(_written(1))
     steps = first.where(step.is_not(None)).cte(name, recursive=True)
     following = first.where(step > steps.c[0]).lateral(f"following_{name}")
+    return steps.union_all(select(following).select_from(steps.join(following, true())))
+
+
+def _steps_of_tickets(
+    table: Table,
+    step: ColumnElement[str],
+    named: Subquery,
+    name: str,
+    *only: ColumnElement[bool],
+    more: Sequence[ColumnElement[Any]] = (),
+) -> CTE:
+    """The same within each of some tickets."""
+    ticket = table.c.ticket_id
+    in_order = [step, table.c.rank, table.c.task_id]
+    first = (
+        select(ticket, *in_order, *more)
+        .where(step.is_not(None), *only)
+        .order_by(*in_order)
+        .limit(_written(1))
+    )
+    begin = first.where(ticket == named.c.ticket_id).correlate(named).lateral(f"first_{name}")
+    steps = select(begin).select_from(named.join(begin, true())).cte(name, recursive=True)
+    further = first.where(ticket == steps.c.ticket_id, step > steps.c[step.name])
+    following = further.correlate(steps).lateral(f"following_{name}")
     return steps.union_all(select(following).select_from(steps.join(following, true())))
 
 
