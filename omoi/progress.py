@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.contracts import gate, phase, task
+from shared.contracts import discovery, gate, phase, task
 from shared.contracts.messages import Event
 
 MOVING = ("ready", "claimed", "running", "retrying")
@@ -49,6 +49,8 @@ class Progress:
     """Why the last gate failed."""
     tasks: Mapping[str, Work] = field(default_factory=dict)
     gate: str = ""
+    discoveries: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """What was found, and how that stands: `open`, `resolved` or `invalid`."""
     waiting: str = ""
     """Why finished work is not on the target branch yet."""
 
@@ -56,6 +58,13 @@ class Progress:
     def phase_id(self) -> str:
         """Where the ticket is."""
         return self.path[-1].phase_id if self.path else ""
+
+    @property
+    def shown(self) -> list[Work]:
+        """Tasks of the present phase, and those of others that are still open."""
+        return [
+            work for work in self.tasks.values() if work.phase_id == self.phase_id or work.status in MOVING
+        ]
 
     @property
     def moving(self) -> list[Work]:
@@ -83,7 +92,7 @@ def evolve(progress: Progress, event: Event) -> tuple[Progress, str | None]:
             work = Work(event.task_type, event.phase_id, event.visit)
             return replace(progress, tasks={**progress.tasks, event.task_id: work}), None
         case _:
-            return _task(progress, event)
+            return _discovery(progress, event) or _task(progress, event)
 
 
 def _moved(progress: Progress, event: phase.PhaseTransitioned) -> tuple[Progress, str]:
@@ -94,12 +103,54 @@ def _moved(progress: Progress, event: phase.PhaseTransitioned) -> tuple[Progress
     return moved, f"{_short(event.from_phase)} -> {_short(event.to_phase)}{visit}{why}"
 
 
+def _discovery(progress: Progress, event: Event) -> tuple[Progress, str] | None:
+    match event:
+        case discovery.DiscoveryRecorded():
+            return _found(progress, event)
+        case discovery.DiscoveryBranchCreated():
+            return _branched(progress, event)
+        case discovery.DiscoveryResolved() | discovery.DiscoveryDismissed():
+            return _settled(progress, event)
+        case _:
+            return None
+
+
+def _found(progress: Progress, event: discovery.DiscoveryRecorded) -> tuple[Progress, str]:
+    told = f"found a {event.discovery_type}: {_line(event.description)}"
+    after = _with_discovery(progress, event.discovery_id, f"{event.discovery_type}: {event.description}")
+    return after, f"{_at(progress, event.source_task_id)} {told}"
+
+
+def _branched(progress: Progress, event: discovery.DiscoveryBranchCreated) -> tuple[Progress, str]:
+    said = f"{event.discovery_type}: {event.discovery_description}"
+    where = f"{event.task_type} branches off into {_short(event.spawn_phase_id)}"
+    return _with_discovery(progress, event.discovery_id, said), f"{where}: {_line(said)}"
+
+
+def _with_discovery(progress: Progress, discovery_id: str, said: str, status: str = "open") -> Progress:
+    return replace(progress, discoveries={**progress.discoveries, discovery_id: (said, status)})
+
+
+def _settled(
+    progress: Progress, event: discovery.DiscoveryResolved | discovery.DiscoveryDismissed
+) -> tuple[Progress, str]:
+    said, _ = progress.discoveries.get(event.discovery_id, (event.discovery_id, ""))
+    status = "resolved" if isinstance(event, discovery.DiscoveryResolved) else "invalid"
+    by = "itself" if getattr(event, "automatic", False) else event.actor
+    return _with_discovery(progress, event.discovery_id, said, status), f"{status} by {by}: {_line(said)}"
+
+
+def _at(progress: Progress, task_id: str) -> str:
+    work = progress.tasks.get(task_id)
+    return work.task_type if work else "somebody"
+
+
 _TASK_EVENTS: dict[type[Event], tuple[str, Callable[[Any], str]]] = {
     task.TaskReady: ("ready", lambda _: ""),
     task.TaskClaimed: ("claimed", lambda event: f"claimed by {event.agent_id}, attempt {event.attempt}"),
     task.TaskStarted: ("running", lambda event: f"started by {event.agent_id}"),
     task.TaskProgressed: ("running", lambda event: event.message),
-    task.TaskCompleted: ("completed", lambda event: f"completed by {event.agent_id}"),
+    task.TaskCompleted: ("completed", lambda event: f"completed by {event.agent_id}{_decided(event)}"),
     task.TaskFailed: ("failed", lambda event: f"failed for good: {_line(event.error)}"),
     task.TaskRetryScheduled: (
         "retrying",
@@ -128,6 +179,12 @@ def _task(progress: Progress, event: Event) -> tuple[Progress, str | None]:
     if isinstance(event, task.TaskCompleted):
         after = replace(after, waiting=event.result.get("waiting") or "")
     return after, f"{work.task_type} {told}" if told else None
+
+
+def _decided(event: task.TaskCompleted) -> str:
+    """What the agent decided, where it says so in its findings."""
+    decisions = event.result.get("decisions") or ()
+    return "".join(f"; decided: {_line(str(decision))}" for decision in decisions)
 
 
 def _short(phase_id: str) -> str:

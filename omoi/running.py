@@ -1,23 +1,17 @@
-"""The main job: a ticket taken from opening to its terminal phase, with workers, in view of a person."""
+"""The main job: tickets taken from opening to their terminal phase, with workers, in view of a person."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
-from rich.console import Group
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
-
-from omoi.cli.console import REFUSED, UNAVAILABLE, out, print_json
-from omoi.drawing.signs import sign
+from omoi.cli.console import DONE, REFUSED, UNAVAILABLE, err, out
 from omoi.host import hosting
-from omoi.progress import Progress, evolve
+from omoi.summary import journal_head, summarise
+from omoi.watch import Watch, live, sentence
 from omoi.worker.command_line import CommandLine
 from omoi.worker.repository import RepositoryProblem, open_repository
 from omoi.worker.settings import TIMEOUT_SECONDS, WorkerSettings, default_work_root
@@ -26,19 +20,16 @@ from shared.client import Client
 from shared.contracts.phase import GetWorkflow, LoadWorkflow, OpenTicket, Transition
 from shared.contracts.workflow import Workflow
 from shared.kernel.ending import end_all
-from shared.kernel.received import Received
 from shared.kernel.settings import Settings
 from shared.stack import OPERATOR, RunningStack
-
-STUCK_SECONDS = 5.0
-"""How long nothing may be open or happen before a ticket counts as stuck."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """What `omoi run` was asked to do."""
 
-    ticket: OpenTicket
+    tickets: tuple[OpenTicket, ...]
+    """One after the other; a later one is begun when the one before it is done."""
     workflow: Workflow | None
     command: str
     repository: Path
@@ -50,64 +41,12 @@ class Plan:
     as_json: bool = False
 
 
-@dataclass
-class Watch:
-    """What is seen of the ticket so far."""
-
-    workflow: Workflow
-    as_json: bool
-    progress: Progress = field(default_factory=Progress)
-    began: float = field(default_factory=monotonic)
-    changed: float = field(default_factory=monotonic)
-
-    def see(self, received: Received) -> None:
-        """Fold one event and tell of it."""
-        event = received.event()
-        if event is None:
-            return
-        self.progress, told = evolve(self.progress, event)
-        self.changed = monotonic()
-        if self.as_json:
-            print_json(received.as_json())
-        elif told:
-            out.print(f"{received.at[11:19]}  {told}", markup=False, soft_wrap=True)
-
-    @property
-    def done(self) -> bool:
-        """Whether the ticket is in a terminal phase."""
-        phase = self.workflow.phase(self.progress.phase_id)
-        return phase is not None and phase.is_terminal
-
-    @property
-    def reasons(self) -> list[str]:
-        """What stands in the way: why the gate failed, and which tasks did."""
-        failed = [work for work in self.progress.tasks.values() if work.status == "failed"]
-        return [*self.progress.reasons, *(f"{work.task_type} {work.note}" for work in failed)]
-
-    @property
-    def stuck(self) -> str | None:
-        """Why the ticket will not move by itself any more; None while it may."""
-        if self.done or self.progress.moving or monotonic() - self.changed < STUCK_SECONDS:
-            return None
-        where = self.progress.phase_id
-        reasons = self.reasons
-        if where == self.workflow.blocked_phase:
-            return _sentence("The ticket is blocked", reasons or ["no reason was given"])
-        if reasons:
-            return _sentence(f"The ticket cannot leave {where}", reasons)
-        return f"Nothing is left to do in {where}, and nothing moves the ticket on."
-
-
-def _sentence(what: str, reasons: list[str]) -> str:
-    return f"{what}:\n" + "\n".join(f"  - {reason}" for reason in reasons) if reasons else f"{what}."
-
-
-async def run_ticket(plan: Plan, settings: Settings, stack: RunningStack | None, stop: asyncio.Event) -> int:
-    """Take the ticket through; returns the exit code. Starts the embedded stack when nothing runs yet."""
+async def run_tickets(plan: Plan, settings: Settings, stack: RunningStack | None, stop: asyncio.Event) -> int:
+    """Take the tickets through; returns the exit code. Starts the embedded stack when nothing runs yet."""
     try:
         await open_repository(plan.repository)
     except RepositoryProblem as problem:
-        out.print(str(problem), style="red")
+        err.print(str(problem), style="red")
         return REFUSED
     async with AsyncExitStack() as undo:
         nats_url = settings.nats_url or (stack.nats_url if stack else None)
@@ -118,23 +57,34 @@ async def run_ticket(plan: Plan, settings: Settings, stack: RunningStack | None,
             await host.ready()
             nats_url = host.urls.nats
         client = await undo.enter_async_context(await Client.connect(nats_url, OPERATOR))
-        return await _take_through(plan, settings, client, nats_url, stop)
+        if plan.workflow is not None:
+            (await client.ask(LoadWorkflow(document=plan.workflow))).accepted()
+        for place, ticket in enumerate(plan.tickets, start=1):
+            code = await _take_through(ticket, plan, settings, client, stop)
+            if code != DONE:
+                _tell_left(plan, place)
+                return code
+    return DONE
+
+
+def _tell_left(plan: Plan, taken: int) -> None:
+    if left := plan.tickets[taken:]:
+        err.print(f"Not begun: {', '.join(ticket.title for ticket in left)}.", style="red")
 
 
 async def _take_through(
-    plan: Plan, settings: Settings, client: Client, nats_url: str, stop: asyncio.Event
+    ticket: OpenTicket, plan: Plan, settings: Settings, client: Client, stop: asyncio.Event
 ) -> int:
-    if plan.workflow is not None:
-        (await client.ask(LoadWorkflow(document=plan.workflow))).accepted()
-    found = await client.query(GetWorkflow(name=plan.ticket.workflow))
-    watch = Watch(Workflow.model_validate(found["document"]), plan.as_json)
-    ticket_id = (await client.ask(plan.ticket)).accepted().result["ticket_id"]
-    async with _working(plan, settings, nats_url, ticket_id), _watching(client, watch, ticket_id):
-        with _live(watch, plan.as_json):
+    found = await client.query(GetWorkflow(name=ticket.workflow))
+    workflow = Workflow.model_validate(found["document"])
+    watch = Watch(workflow, plan.as_json, journal_from=await journal_head(client))
+    ticket_id = (await client.ask(ticket)).accepted().result["ticket_id"]
+    async with _working(plan, settings, client.url, ticket_id), _watching(client, watch, ticket_id):
+        with live(watch):
             await _start(client, watch.workflow, ticket_id)
             ended = await _end(watch, stop, plan.timeout_seconds)
-    _summarise(watch, ended, plan)
-    return 0 if watch.done else REFUSED if ended else UNAVAILABLE
+    await summarise(client, watch, ended, plan.repository)
+    return DONE if watch.done else REFUSED if ended else UNAVAILABLE
 
 
 async def _start(client: Client, workflow: Workflow, ticket_id: str) -> None:
@@ -157,7 +107,7 @@ async def _end(watch: Watch, stop: asyncio.Event, seconds: float | None) -> str 
         if stop.is_set():
             return "Stopped by you. The ticket is kept; its open tasks go on with the next worker."
         if seconds and monotonic() - watch.began > seconds:
-            return _sentence(f"Not done within {seconds:g} s", watch.reasons)
+            return sentence(f"Not done within {seconds:g} s", watch.reasons)
         if reason := watch.stuck:
             return reason
         await asyncio.sleep(0.05)
@@ -209,61 +159,3 @@ async def _watching(client: Client, watch: Watch, ticket_id: str) -> AsyncIterat
         yield
     finally:
         await end_all([task])
-
-
-def _live(watch: Watch, as_json: bool) -> Live:
-    """The board of the ticket, redrawn in place where there is a terminal."""
-    return Live(
-        get_renderable=lambda: _board(watch), console=out, refresh_per_second=8, transient=True,
-        auto_refresh=out.is_terminal and not as_json,
-    )  # fmt: skip
-
-
-def _board(watch: Watch) -> Any:
-    progress = watch.progress
-    if not out.is_terminal or watch.as_json:
-        return Text("")
-    head = Text(f"{progress.title}  ", style="bold")
-    head.append(" > ".join(str(step) for step in progress.path), style="cyan")
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for work in [w for w in progress.tasks.values() if w.phase_id == progress.phase_id]:
-        table.add_row(sign(work.status).symbol, work.task_type, work.status, work.agent_id, work.note)
-    reasons = [Text(f"  {reason}", style="yellow") for reason in progress.reasons]
-    seconds = Text(f"{monotonic() - watch.began:.0f} s", style="dim")
-    return Group(head, table, *reasons, seconds)
-
-
-def _summarise(watch: Watch, ended: str | None, plan: Plan) -> None:
-    progress = watch.progress
-    counts = {
-        status: sum(work.status == status for work in progress.tasks.values())
-        for status in ("completed", "failed", "cancelled")
-    }
-    summary = {
-        "ticket_id": progress.ticket_id,
-        "done": watch.done,
-        "phase_path": [step.phase_id for step in progress.path],
-        "regressions": [step.phase_id for step in progress.path if step.regression],
-        "tasks": counts,
-        "seconds": round(monotonic() - watch.began, 1),
-        "repository": str(plan.repository),
-        "reason": ended,
-    }
-    if plan.as_json:
-        print_json({"summary": summary})
-        return
-    out.print()
-    if watch.done:
-        out.print(Text.assemble((progress.phase_id.removeprefix("PHASE_"), "green"), f": {progress.title}"))
-    else:
-        out.print(Text.assemble(("Not done", "red"), f": {progress.title}"))
-        out.print(ended or "", markup=False, soft_wrap=True)
-    out.print(f"Phases      {' -> '.join(str(step) for step in progress.path)}", markup=False, soft_wrap=True)
-    told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    out.print(f"Tasks       {told or 'none'} in {summary['seconds']} s")
-    out.print(f"Repository  {plan.repository}", markup=False, soft_wrap=True)
-    if progress.waiting:
-        out.print(Text.assemble(("Waiting", "yellow"), f"     {progress.waiting}"), soft_wrap=True)
-    out.print(f"Look back   omoi ticket history {progress.ticket_id}", soft_wrap=True)
-    out.print(f"            omoi events --ticket {progress.ticket_id}", soft_wrap=True)
-    out.print("            (while `omoi up` runs; the data is kept)")

@@ -126,7 +126,15 @@ def _listed(text: str | None) -> tuple[str, ...] | None:
 
 
 def run_(
-    ticket: Annotated[Path, typer.Argument(help="Markdown file of the ticket.", exists=True, dir_okay=False)],
+    tickets: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="TICKET...",
+            help="Markdown file of a ticket; of several, one after the other.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
     *,
     command: Exec,
     repo: Annotated[
@@ -136,23 +144,24 @@ def run_(
         Path | None, typer.Option(help="Workflow document to load first.", exists=True)
     ] = None,
     concurrency: Concurrency = 2,
-    timeout: Annotated[float | None, typer.Option(help="Give up after so many seconds.", min=1)] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Give a ticket up after so many seconds.", min=1)
+    ] = None,
     env: Env = None,
     task_timeout: TaskTimeout = 3600,
     check: Check = None,
     as_json: Json = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the services' logs.")] = False,
 ) -> None:
-    """Take a ticket through its workflow, from opening it to DONE; starts what is not running."""
-    from omoi.running import Plan, run_ticket
+    """Take tickets through their workflow, from opening to DONE; starts what is not running."""
+    from omoi.running import Plan, run_tickets
 
     logs.configure("info" if verbose else "critical", json=False)
-    opened = read_ticket(ticket, str(repo.resolve()))
     document = read_workflow(workflow) if workflow else None
-    if document is not None:
-        opened = opened.model_copy(update={"workflow": document.name})
+    named = {"workflow": document.name} if document is not None else {}
+    opened = [read_ticket(ticket, str(repo.resolve())).model_copy(update=named) for ticket in tickets]
     plan = Plan(
-        ticket=opened,
+        tickets=tuple(opened),
         workflow=document,
         command=command,
         repository=repo.resolve(),
@@ -167,7 +176,7 @@ def run_(
     async def work() -> int:
         stop = until_signal()
         config = settings()
-        return await run_ticket(plan, config, find_stack(config), stop)
+        return await run_tickets(plan, config, find_stack(config), stop)
 
     run(work())
 

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from omoi.progress import Progress, evolve
-from omoi.running import STUCK_SECONDS, Watch
+from omoi.watch import STUCK_SECONDS, Watch
 from services.phase.effects import shipped_workflows
-from shared.contracts import gate, phase, task
+from shared.contracts import discovery, gate, phase, task
 from shared.contracts.messages import Event, Priority
 from shared.contracts.workflow import Workflow
 
@@ -90,3 +90,65 @@ def test_a_failed_gate_with_nothing_left_to_do_says_why_it_is_stuck() -> None:
     watch = watched(OPENED, moved("PHASE_BACKLOG", "PHASE_REQUIREMENTS"), refused)
     assert watch.stuck is not None
     assert "requirements_document is missing" in watch.stuck
+
+
+def completed(task_id: str, **result: object) -> task.TaskCompleted:
+    return task.TaskCompleted(
+        task_id=task_id, ticket_id="t", phase_id="PHASE_REQUIREMENTS", visit=1, task_type="first",
+        agent_id="coder", attempt=1, claim_epoch=1, result=dict(result), completed_at=AT,
+    )  # fmt: skip
+
+
+def told(*events: Event) -> list[str | None]:
+    progress, sentences = Progress(), []
+    for event in events:
+        progress, sentence = evolve(progress, event)
+        sentences.append(sentence)
+    return sentences
+
+
+FOUND = discovery.DiscoveryRecorded(
+    discovery_id="d", ticket_id="t", source_task_id="a", discovery_type="bug", description="A comma\nis read",
+    phase_id="PHASE_TESTING", visit=1, actor="coder", recorded_at=AT,
+)  # fmt: skip
+BRANCHED = discovery.DiscoveryBranchCreated(
+    discovery_id="d", ticket_id="t", discovery_type="bug", discovery_description="A comma",
+    source_task_id="a",
+    spawned_task_id="f", spawn_phase_id="PHASE_IMPLEMENTATION", visit=1, priority=Priority.HIGH, depth=1,
+    task_type="discovery_bug", title="x", description="", parent_task_id="a", recorded=True, actor="coder",
+    at=AT,
+)  # fmt: skip
+RESOLVED = discovery.DiscoveryResolved(
+    discovery_id="d", ticket_id="t", automatic=True, actor="discovery", completed=1, at=AT
+)
+
+
+def test_a_person_is_told_what_was_found_what_branched_off_and_that_it_resolved() -> None:
+    assert told(created("a", "run_tests"), FOUND, BRANCHED, RESOLVED)[1:] == [
+        "run_tests found a bug: A comma",
+        "discovery_bug branches off into IMPLEMENTATION: bug: A comma",
+        "resolved by itself: bug: A comma",
+    ]
+
+
+def test_how_a_discovery_stands_is_kept() -> None:
+    progress = Progress()
+    standing = []
+    for event in (FOUND, BRANCHED, RESOLVED):
+        progress, _ = evolve(progress, event)
+        standing.append(progress.discoveries["d"][1])
+    assert standing == ["open", "open", "resolved"]
+
+
+def test_what_an_agent_decided_is_told_with_its_completion() -> None:
+    assert told(created("a", "first"), completed("a", decisions=["Refuse it"]))[-1] == (
+        "first completed by coder; decided: Refuse it"
+    )
+
+
+def test_a_task_that_branched_off_into_another_phase_is_shown_while_it_is_open() -> None:
+    ready = task.TaskReady(task_id="a", ticket_id="t", phase_id="PHASE_REQUIREMENTS", ready_at=AT, rank=0)
+    start = (OPENED, moved("PHASE_BACKLOG", "PHASE_TESTING"), created("a", "first"))
+    progress = watched(*start, ready).progress
+    assert [work.task_type for work in progress.shown] == ["first"]
+    assert evolve(progress, completed("a"))[0].shown == []
