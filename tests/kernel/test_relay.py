@@ -3,7 +3,9 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,18 @@ async def restore_an_old_store(_: World, stack: Stack, copy: Path) -> None:
     await restarted(stack)
 
 
+@contextmanager
+def frozen(stack: Stack) -> Iterator[None]:
+    """The broker does nothing meanwhile: its files can be copied."""
+    child = stack.nats.child
+    assert child
+    os.kill(child.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(child.pid, signal.SIGCONT)
+
+
 async def delete_the_store(_: World, stack: Stack, __: Path) -> None:
     """The broker loses everything on its disk."""
     shutil.rmtree(stack.home / "nats" / "jetstream")
@@ -105,8 +119,8 @@ async def test_what_the_broker_loses_is_published_again_and_everybody_goes_on(
         await open_all(frail, TILLS)
         final(await press(frail, payments(100, TILLS, "early")))
         await until(lambda: known_everywhere(frail), 30)
-        half_written = shutil.ignore_patterns("*.tmp")  # gone while they are copied
-        shutil.copytree(own_stack.home / "nats" / "jetstream", tmp_path / "old", ignore=half_written)
+        with frozen(own_stack):
+            shutil.copytree(own_stack.home / "nats" / "jetstream", tmp_path / "old")
         final(await press(frail, payments(300, TILLS, "middle")))
         await until(lambda: known_everywhere(frail), 30)
         await lose(frail, own_stack, tmp_path / "old")
