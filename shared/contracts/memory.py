@@ -56,7 +56,7 @@ class Store(Command):
     memory_type: Kind = "learning"
     goal: str = Field(default="", max_length=4000, description="What was to be achieved.")
     result: dict[str, Any] = Field(
-        default_factory=dict, description="What came of it, as JSON; at most 8 KiB are kept."
+        default_factory=dict, description="What came of it; at most 8 KiB of JSON."
     )
     success: bool = Field(default=True, description="Whether the goal was reached.")
     error_patterns: Annotated[Lines, Field(max_length=20)] = Field(
@@ -266,13 +266,6 @@ class MemoryDiscoveryNoted(Event):
     at: Moment
 
 
-class Recommended(Contract):
-    """A memory that a pattern points to."""
-
-    memory_id: Key
-    summary: str
-
-
 class MemoryPatternLearned(Event):
     """What tends to happen with tasks of a type, as far as samples tell."""
 
@@ -284,8 +277,8 @@ class MemoryPatternLearned(Event):
     phase_id: Key | None = Field(default=None, description="Of a `discovery` pattern.")
     discovery_type: Key | None = Field(default=None, description="Of a `discovery` pattern.")
     indicators: Lines
-    recommended_context: tuple[Recommended, ...] = ()
-    samples: int
+    recommended_memory_ids: tuple[Key, ...] = ()
+    samples: int = Field(description="0 where what was learnt does not hold any more.")
     successes: float = Field(description="Samples that bear it out, each the less the older it is.")
     failures: float = Field(description="Samples that speak against it, weighed alike.")
     confidence: float
@@ -353,6 +346,13 @@ class GetMemory(Query):
     """All about one memory."""
 
     memory_id: Key
+
+
+class Recommended(Contract):
+    """A memory that a pattern points to."""
+
+    memory_id: Key
+    summary: str
 
 
 class EmbeddingModel(Contract):

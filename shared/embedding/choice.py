@@ -1,5 +1,8 @@
 """The provider that the settings name."""
 
+from collections.abc import Callable
+from functools import cache
+
 from shared.embedding.embedder import Embedder
 from shared.embedding.hashing import Hashing
 from shared.embedding.local import Local
@@ -16,3 +19,8 @@ def embedder(settings: Settings) -> Embedder:
             return Local(settings)
         case "openai":
             return Remote(settings)
+
+
+def chosen(settings: Callable[[], Settings]) -> Callable[[], Embedder]:
+    """The provider, made when it is first asked for, and then always the same."""
+    return cache(lambda: embedder(settings()))

@@ -1,0 +1,1 @@
+"""What was learnt from the work, and which of it helps."""

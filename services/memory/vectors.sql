@@ -1,0 +1,191 @@
+-- The vectors of memories, one partition a model, and how memories are found by them and by their words.
+-- Run with search_path set to memory's schema, as the role of the service: it makes partitions for new models.
+
+CREATE TABLE embedding_models (
+    id smallint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    provider text NOT NULL,
+    model text NOT NULL,
+    version text NOT NULL,
+    UNIQUE (provider, model, version)
+);
+
+CREATE TABLE embeddings (
+    memory_id text NOT NULL REFERENCES memories ON DELETE CASCADE,
+    model_id smallint NOT NULL REFERENCES embedding_models,
+    vector vector(1536),  -- none where the model makes none of this text; then `problem` says why
+    problem text NOT NULL DEFAULT '',
+    made_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (memory_id, model_id),
+    CHECK ((vector IS NULL) = (problem <> ''))
+) PARTITION BY LIST (model_id);
+
+-- Memories that today's model has not seen yet, the first ones first.
+CREATE TABLE unembedded (
+    memory_id text PRIMARY KEY REFERENCES memories ON DELETE CASCADE,
+    place bigint GENERATED ALWAYS AS IDENTITY
+);
+CREATE INDEX unembedded_by_place ON unembedded (place);
+
+CREATE FUNCTION note_unembedded() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO unembedded (memory_id) VALUES (NEW.memory_id) ON CONFLICT DO NOTHING;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION model_id_of(provider_ text, model_ text, version_ text) RETURNS smallint
+LANGUAGE sql STABLE AS $$
+    SELECT id FROM embedding_models WHERE (provider, model, version) = (provider_, model_, version_)
+$$;
+
+-- Take a model into use: make its partition, and line up every memory that it has not seen.
+CREATE FUNCTION use_model(provider_ text, model_ text, version_ text, OUT model_id_ smallint)
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('omoios/memory/models', 0));
+    model_id_ := model_id_of(provider_, model_, version_);
+    IF model_id_ IS NULL THEN
+        INSERT INTO embedding_models (provider, model, version) VALUES (provider_, model_, version_)
+            RETURNING id INTO model_id_;
+        EXECUTE format('CREATE TABLE embeddings_%s PARTITION OF embeddings FOR VALUES IN (%s)',
+                       model_id_, model_id_);
+        -- Half precision: it halves the graph and costs no recall that could be measured.
+        EXECUTE format('CREATE INDEX embeddings_%s_nearest ON embeddings_%s'
+                       ' USING hnsw ((vector::halfvec(1536)) halfvec_cosine_ops)', model_id_, model_id_);
+    END IF;
+    INSERT INTO unembedded (memory_id)
+        SELECT m.memory_id FROM memories m
+        WHERE NOT EXISTS (SELECT FROM embeddings e
+                          WHERE e.memory_id = m.memory_id AND e.model_id = model_id_)
+        ORDER BY m.stored_at, m.memory_id
+        ON CONFLICT DO NOTHING;
+END
+$$;
+
+-- Keep what a model made of memories; those that were forgotten meanwhile are left out.
+CREATE FUNCTION keep_vectors(model_id_ smallint, memory_ids text[], vectors text[], problems text[])
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    kept integer;
+BEGIN
+    PERFORM FROM memories WHERE memory_id = ANY (memory_ids) ORDER BY memory_id FOR KEY SHARE;
+    INSERT INTO embeddings (memory_id, model_id, vector, problem)
+        SELECT m.memory_id, model_id_, n.vector::vector, n.problem
+        FROM unnest(memory_ids, vectors, problems) AS n (memory_id, vector, problem)
+        JOIN memories m ON m.memory_id = n.memory_id
+        ON CONFLICT (memory_id, model_id) DO UPDATE
+        SET vector = excluded.vector, problem = excluded.problem, made_at = excluded.made_at;
+    GET DIAGNOSTICS kept = ROW_COUNT;
+    DELETE FROM unembedded WHERE memory_id = ANY (memory_ids);
+    RETURN kept;
+END
+$$;
+
+CREATE TYPE memory_filter AS (
+    memory_type text, task_type text, ticket_id text, success boolean, suggested boolean
+);
+
+CREATE FUNCTION narrowed(
+    memory_type text, task_type text, ticket_id text, success boolean, suggested boolean
+) RETURNS memory_filter LANGUAGE sql IMMUTABLE AS $$
+    SELECT ROW(memory_type, task_type, ticket_id, success, suggested)::memory_filter
+$$;
+
+CREATE FUNCTION passes(m memories, f memory_filter) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT (f.memory_type IS NULL OR m.memory_type = f.memory_type)
+       AND (f.task_type IS NULL OR m.task_type = f.task_type)
+       AND (f.ticket_id IS NULL OR m.ticket_id = f.ticket_id)
+       AND (f.success IS NULL OR m.success = f.success)
+       AND (f.suggested IS NULL OR m.suggested = f.suggested)
+$$;
+
+-- The memories nearest to a vector, among the vectors of one model. The graph is walked on (an iterative scan)
+-- until enough of them pass the filter, or 20,000 were looked at.
+CREATE FUNCTION nearest(model_id_ smallint, wanted vector, filter memory_filter, at_most integer)
+RETURNS TABLE (memory_id text, cosine double precision) LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET enable_sort = off
+SET hnsw.ef_search = 120 SET hnsw.iterative_scan = relaxed_order
+AS $$
+DECLARE
+    near record;
+    found integer := 0;
+BEGIN
+    FOR near IN EXECUTE format(
+        'SELECT e.memory_id, 1 - (e.vector <=> $1) AS cosine FROM embeddings_%s e'
+        ' ORDER BY e.vector::halfvec(1536) <=> $1::halfvec(1536) LIMIT %s',
+        model_id_, CASE WHEN filter IS NULL THEN at_most ELSE 20000 END) USING wanted
+    LOOP
+        IF filter IS NULL OR EXISTS (
+            SELECT FROM memories m WHERE m.memory_id = near.memory_id AND passes(m, filter)
+        ) THEN
+            memory_id := near.memory_id;
+            cosine := near.cosine;
+            RETURN NEXT;
+            found := found + 1;
+            EXIT WHEN found >= at_most;
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Words that so many memories have that they find nothing by themselves; known from the planner's statistics.
+CREATE FUNCTION common_words(share real) RETURNS text[] LANGUAGE sql STABLE AS $$
+    SELECT coalesce(array_agg(w.word), '{}')
+    FROM pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) AS w (word, frequency)
+    WHERE s.schemaname = current_schema AND s.tablename = 'memories' AND s.attname = 'words'
+      AND w.word IS NOT NULL AND w.frequency > share
+$$;
+
+-- The memories with the words of a text, ranked by all of them. Those with any of its rare words are looked
+-- at; where all words are common ones, those with all of them.
+CREATE FUNCTION with_words(wanted text, filter memory_filter, at_most integer)
+RETURNS TABLE (memory_id text, rank real) LANGUAGE plpgsql STABLE
+SET enable_seqscan = off
+AS $$
+DECLARE
+    lexemes text[] := ARRAY(
+        SELECT '''' || replace(replace(l, '\', '\\'), '''', '''''') || ''''
+        FROM unnest(tsvector_to_array(to_tsvector('english', wanted))) AS l
+        ORDER BY length(l) DESC, l LIMIT 64);
+    common text[] := ARRAY(
+        SELECT '''' || replace(replace(l, '\', '\\'), '''', '''''') || ''''
+        FROM unnest(common_words(0.01)) AS l);
+    rare text[] := ARRAY(SELECT l FROM unnest(lexemes) AS l WHERE l <> ALL (common));
+    every tsquery;
+    first tsquery;
+BEGIN
+    IF cardinality(lexemes) = 0 THEN
+        RETURN;
+    END IF;
+    every := array_to_string(lexemes, ' | ')::tsquery;
+    first := CASE WHEN cardinality(rare) = 0 THEN array_to_string(lexemes, ' & ')::tsquery
+                  ELSE array_to_string(rare, ' | ')::tsquery END;
+    RETURN QUERY
+        SELECT c.memory_id, ts_rank(c.words, every)
+        FROM (SELECT m.memory_id, m.words FROM memories m
+              WHERE m.words @@ first AND (filter IS NULL OR passes(m, filter)) LIMIT 2000) AS c
+        ORDER BY 2 DESC, 1 LIMIT at_most;
+END
+$$;
+
+-- How near some memories are, as far as they have vectors of the model.
+CREATE FUNCTION cosines(model_id_ smallint, wanted vector, memory_ids text[])
+RETURNS TABLE (memory_id text, cosine double precision) LANGUAGE sql STABLE AS $$
+    SELECT e.memory_id, 1 - (e.vector <=> wanted) FROM embeddings e
+    WHERE e.memory_id = ANY (memory_ids) AND e.model_id = model_id_ AND e.vector IS NOT NULL
+$$;
+
+-- What of each memory becomes a vector.
+CREATE FUNCTION texts_of(memory_ids text[]) RETURNS TABLE (memory_id text, text text) LANGUAGE sql STABLE AS $$
+    SELECT m.memory_id, concat_ws(chr(10), m.summary, nullif(m.goal, ''), nullif(m.details, ''))
+    FROM memories m WHERE m.memory_id = ANY (memory_ids) ORDER BY 1
+$$;
+
+-- The model of a memory's vector: the one that is named, if it made one or said why not, else the newest.
+CREATE FUNCTION made_by(wanted text, provider_ text, model_ text, version_ text)
+RETURNS TABLE (provider text, model text, version text, problem text) LANGUAGE sql STABLE AS $$
+    SELECT m.provider, m.model, m.version, e.problem
+    FROM embeddings e JOIN embedding_models m ON m.id = e.model_id
+    WHERE e.memory_id = wanted
+    ORDER BY (m.provider, m.model, m.version) = (provider_, model_, version_) DESC, e.made_at DESC LIMIT 1
+$$;
