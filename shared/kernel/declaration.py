@@ -33,12 +33,13 @@ class Index:
     """A table with one row for each stream whose state asks for one; written in the append's transaction.
 
     `row(state)` is pure and names the table's columns; None means no row. The table's primary key is one text
-    column that holds the aggregate's id.
+    column that holds the aggregate's id. A state that asks for several rows answers with a sequence of them;
+    these name their own ids and stay.
     """
 
     table: Table
     state: type[Any]
-    row: Callable[[Any], Row | None]
+    row: Callable[[Any], Row | Sequence[Row] | None]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from shared.contracts.messages import Event
 from shared.kernel.decider import Aggregate
 from shared.kernel.declaration import Service
 from shared.kernel.reading import Recorded
-from shared.kernel.rows import delete, encoded, upsert
+from shared.kernel.rows import Row, delete, encoded, upsert
 from shared.kernel.wire import read_event
 
 S = TypeVar("S")
@@ -183,7 +183,7 @@ class Store:
             }
             if gone := sorted(key for key, row in found.items() if row is None):
                 changes.append(((delete, index.table), gone))
-            if rows := [row for row in found.values() if row is not None]:
+            if rows := [row for asked in found.values() if asked is not None for row in _each(asked)]:
                 changes.append(((upsert, index.table), encoded(rows)))
         return changes
 
@@ -219,6 +219,10 @@ class Store:
         async with self.pool.acquire() as connection:
             rows = await connection.fetch(f"SELECT * FROM events WHERE {condition}", *arguments)  # noqa: S608
         return [recorded(row) for row in rows]
+
+
+def _each(rows: Row | Sequence[Row]) -> Sequence[Row]:
+    return (rows,) if isinstance(rows, Mapping) else rows
 
 
 def recorded(row: asyncpg.Record) -> Recorded:
