@@ -1,10 +1,13 @@
 """A task as a holder of locks: what it was ever granted, and what it waits for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.contracts.lock import LockRequested, LockWaitTime, LockWish
 from shared.kernel.decider import Aggregate
+
+REMEMBERED = 16
+"""More than one task has senders that wait for a lock at a time."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class LockHolder:
     """Resources it was granted at any time, each once; it may have let go of them."""
     waiting: dict[str, Request] = field(default_factory=dict)
     """By the id of the request."""
+    served: tuple[str, ...] = ()
+    """Requests that were granted after they had waited, the newest last: their senders must hear of it."""
 
 
 def evolve(holder: LockHolder, event: LockRequested | LockWaitTime) -> LockHolder:
@@ -41,11 +46,13 @@ def evolve(holder: LockHolder, event: LockRequested | LockWaitTime) -> LockHolde
                 wait_until=event.wait_until,
                 since=event.at,
             )
-            return LockHolder(holder.granted, {**holder.waiting, event.request_id: request})
-        case LockWaitTime(resource_key=resource, granted=granted):
-            left = {name: one for name, one in holder.waiting.items() if name != event.request_id}
+            return replace(holder, waiting={**holder.waiting, event.request_id: request})
+        case LockWaitTime(request_id=request_id, resource_key=resource, granted=granted):
+            left = {name: one for name, one in holder.waiting.items() if name != request_id}
             new = (resource,) if granted and resource not in holder.granted else ()
-            return LockHolder((*holder.granted, *new), left)
+            late = (request_id,) if granted and request_id in holder.waiting else ()
+            served = (*holder.served, *late)[-REMEMBERED:]
+            return replace(holder, granted=(*holder.granted, *new), waiting=left, served=served)
 
 
 LOCK_HOLDER = Aggregate(LockHolder, evolve, "task_id")

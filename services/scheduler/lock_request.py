@@ -49,7 +49,7 @@ class NotLockOwner(Refused):
 
 
 class TaskNotYours(Refused):
-    """Another agent has the task."""
+    """Another agent has the task, or nobody."""
 
 
 def acquire_lock(command: AcquireLock, past: Past, context: Context) -> Facts:
@@ -92,17 +92,20 @@ def acquire_locks(command: AcquireLocks, past: Past, context: Context) -> Facts:
 
 
 def _refuse_strangers(decision: Decision, asked: Asked, request: Request | None) -> None:
-    """One that stood in line for a task when another agent got it leaves the line."""
+    """A task that is known is locked for by the agent that has it; one that had it leaves the line."""
     task = decision.of(Task, asked.task_id)
     if task.ended:
         raise TaskEnded(
             f"Task {task.task_id} is {task.status}; what has ended is granted no locks.", status=task.status
         )
-    if task.claimed and task.agent_id != asked.agent_id:
+    if task.exists and not (task.claimed and task.agent_id == asked.agent_id):
         if request:
-            deny(decision, asked.task_id, request, "Another agent has the task.")
+            deny(decision, asked.task_id, request, "Its agent does not have the task any more.")
         raise TaskNotYours(
-            f"Task {task.task_id} is {task.agent_id}'s now. Drop the work.", agent_id=task.agent_id
+            f"Task {task.task_id} is {task.agent_id}'s now. Drop the work."
+            if task.claimed
+            else f"Nobody has task {task.task_id}, it is {task.status}. Claim it before you lock anything.",
+            agent_id=task.agent_id if task.claimed else None,
         ).noting(decision.facts)
 
 
@@ -111,13 +114,12 @@ def _is_patient(context: Context, request: Request) -> bool:
 
 
 def _granted_while_it_waited(decision: Decision, asked: Asked) -> tuple[GrantedLock, ...]:
-    found = []
-    for wish in asked.wishes:
-        hold = decision.of(Lock, wish.resource_key).held_by(asked.task_id)
-        if hold is None or hold.request_id != asked.request_id:
-            return ()
-        found.append(shown(wish.resource_key, hold))
-    return tuple(found)
+    if asked.request_id not in decision.of(LockHolder, asked.task_id).served:
+        return ()
+    locks = {wish.resource_key: decision.of(Lock, wish.resource_key) for wish in asked.wishes}
+    holds = {resource: lock.held_by(asked.task_id) for resource, lock in locks.items()}
+    found = tuple(shown(resource, hold) for resource, hold in holds.items() if hold)
+    return found if len(found) == len(holds) else ()
 
 
 def _end_waiting(decision: Decision, asked: Asked, request: Request) -> Facts:

@@ -54,7 +54,8 @@ def lapse(decision: Decision, wishes: Iterable[LockWish]) -> None:
     """Let locks go that have run out although their timers have not come yet."""
     for wish in wishes:
         for hold in decision.of(Lock, wish.resource_key).holders:
-            if hold.expires_at and hold.expires_at <= decision.at:
+            run_out = hold.expires_at and hold.expires_at <= decision.at
+            if run_out and decision.of(Lock, wish.resource_key).held_by(hold.task_id) == hold:
                 _expire(decision, wish.resource_key, hold)
 
 
@@ -158,6 +159,7 @@ def grant(decision: Decision, asked: Asked) -> tuple[GrantedLock, ...]:
     granted = tuple(_grant(decision, asked, wish) for wish in asked.wishes)
     for wish in asked.wishes:
         decision.record(_waited(decision, asked, wish, granted=True))
+    _serve(decision, asked.task_id)
     return granted
 
 
@@ -271,11 +273,18 @@ def _serve_line(decision: Decision, resource_key: str) -> None:
             return
         if lock.in_the_way(waiter.task_id, waiter.mode, waiter.request_id):
             continue
-        request = decision.of(LockHolder, waiter.task_id).waiting[waiter.request_id]
-        asked = _again(waiter.task_id, request, waiter.ticket_id)
+        _serve(decision, waiter.task_id)
+
+
+def _serve(decision: Decision, task_id: str) -> None:
+    """Grant what a task waits for and can have by now, be it that it has part of it already."""
+    for request_id, request in decision.of(LockHolder, task_id).waiting.items():
+        if request_id not in decision.of(LockHolder, task_id).waiting:
+            continue  # granted with the one before
+        asked = _again(task_id, request, decision.of(Task, task_id).ticket_id or None)
         if not in_the_way(decision, asked):
             grant(decision, asked)
-            decision.record(CancelTimer(f"lock-wait-{request.request_id}"))
+            decision.record(CancelTimer(f"lock-wait-{request_id}"))
 
 
 def release(decision: Decision, resource_key: str, hold: Hold, reason: str, *, all_of_it: bool) -> None:

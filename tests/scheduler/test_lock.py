@@ -6,7 +6,6 @@ import pytest
 from services.scheduler.lock import Lock
 from services.scheduler.lock_holder import LockHolder
 from services.scheduler.lock_request import LockDeadlock, LockHeld, NotLockOwner, TaskNotYours
-from services.scheduler.service import scheduler
 from services.scheduler.task import TaskEnded
 from shared.contracts.lock import (
     AcquireLock,
@@ -24,9 +23,8 @@ from shared.contracts.lock import (
     resource_token,
 )
 from shared.contracts.lock import Lock as Answer
-from shared.contracts.messages import Authority, Event
 from shared.contracts.task import CancelTask, CompleteTask, FailTask
-from shared.kernel.decider import CancelTimer, Context, Timer, Waiting
+from shared.kernel.decider import Timer, Waiting
 from shared.testing.scenario import NOON
 from tests.scheduler.workshop import Workshop
 
@@ -145,74 +143,6 @@ def test_waiting_ends_and_frees_those_behind() -> None:
     assert [event.task_id for event in shop.of_type(LockDenied)] == ["t2"]
 
 
-def answer_to(shop: Workshop, command: AcquireLock, command_id: str, received_at: Any, **fields: Any) -> Any:
-    """Decide a command under its own id, as when it is decided again."""
-
-    context = Context(command_id, "ann", Authority.WORKER, shop.now, received_at, **fields)
-    facts = scheduler.obeys[AcquireLock](command, shop.past, context)
-    for fact in facts:
-        if isinstance(fact, Event):
-            shop.happen(fact)
-    return facts[-1]
-
-
-def wait_in_line(shop: Workshop, command: AcquireLock, command_id: str) -> None:
-    with pytest.raises(Waiting) as waiting:
-        answer_to(shop, command, command_id, shop.now)
-    for fact in waiting.value.facts:
-        if isinstance(fact, Event):
-            shop.happen(fact)
-
-
-def test_the_sender_hears_when_the_lock_it_waited_for_is_its_own() -> None:
-    shop = Workshop()
-    get(shop, "t1")
-    asked = acquire("t2", wait_seconds=30)
-    wait_in_line(shop, asked, "c-1")
-    with pytest.raises(Waiting) as again:
-        answer_to(shop, asked, "c-1", shop.now)
-    assert again.value.facts == ()
-    assert again.value.until == NOON + timedelta(seconds=30)
-    release(shop, "t1")
-    told = answer_to(shop, asked, "c-1", NOON)
-    assert (told.granted, told.fencing_token) == (True, 2)
-    assert holders(shop) == ["t2"]
-
-
-def test_a_sender_that_comes_back_after_a_restart_still_has_its_place() -> None:
-    shop = Workshop()
-    get(shop, "t1", ttl_seconds=999)
-    wait_in_line(shop, acquire("t2", wait_seconds=30), "c-1")
-    line_up(shop, "t3")
-    shop.wait(20)
-    with pytest.raises(Waiting) as again:
-        answer_to(shop, acquire("t2", wait_seconds=30), "c-1", shop.now)
-    assert again.value.until == NOON + timedelta(seconds=30)
-    assert line(shop) == ["t2", "t3"]
-
-
-def test_a_sender_that_waited_in_vain_is_told_who_was_in_the_way() -> None:
-    shop = Workshop()
-    get(shop, "t1", ttl_seconds=999)
-    asked = acquire("t2", wait_seconds=30)
-    wait_in_line(shop, asked, "c-1")
-    shop.now += timedelta(seconds=30)
-    with pytest.raises(LockHeld) as refused:
-        answer_to(shop, asked, "c-1", NOON)
-    assert refused.value.details["in_the_way"][0]["task_id"] == "t1"
-    assert {type(fact) for fact in refused.value.facts} == {LockDenied, LockWaitTime, CancelTimer}
-
-
-def test_a_durable_command_is_answered_with_its_place_and_granted_later() -> None:
-    shop = Workshop()
-    get(shop, "t1")
-    asked = acquire("t2", wait_seconds=30)
-    told = answer_to(shop, asked, "c-1", NOON - timedelta(days=1), durable=True)
-    assert (told.granted, told.wait_until) == (False, NOON + timedelta(seconds=30))
-    release(shop, "t1")
-    assert holders(shop) == ["t2"]
-
-
 def test_a_lock_lapses_and_the_next_token_is_higher() -> None:
     shop = Workshop()
     first = get(shop, "t1")
@@ -230,6 +160,19 @@ def test_a_lock_that_has_run_out_stops_nobody_though_its_timer_is_late() -> None
     shop.now += MINUTE
     assert get(shop, "t2").granted
     assert holders(shop) == ["t2"]
+
+
+def test_a_reader_that_becomes_a_writer_as_all_run_out_keeps_what_it_got() -> None:
+    shop = Workshop()
+    get(shop, "t1", mode="shared")
+    get(shop, "t2", mode="shared")
+    line_up(shop, "t2")
+    shop.now += MINUTE
+    with pytest.raises(LockHeld):
+        shop.do(acquire("t3"))
+    assert [(hold.task_id, hold.mode, hold.fencing_token) for hold in shop.past.of(Lock, "a.py").holders] == [
+        ("t2", "exclusive", 3)
+    ]
 
 
 def test_who_extends_holds_on_from_now() -> None:
@@ -381,6 +324,20 @@ def test_an_agent_that_lost_its_task_gets_and_keeps_no_lock_for_it() -> None:
     get(shop, "a", agent_id="eve")
     with pytest.raises(NotLockOwner):
         release(shop, "a", agent_id="bob")
+
+
+def test_nobody_locks_anything_for_a_task_that_nobody_has() -> None:
+    shop = Workshop()
+    shop.create("a", resources=("a.py",))
+    with pytest.raises(TaskNotYours) as refused:
+        shop.do(acquire("a"))
+    assert "Claim it before" in refused.value.message
+    shop.take("a")
+    shop.wait(60)
+    assert shop.status("a") == "ready"
+    with pytest.raises(TaskNotYours):
+        shop.do(acquire("a"))
+    shop.take("a", "eve")
 
 
 def test_resource_keys_are_free_text_and_never_share_a_token() -> None:

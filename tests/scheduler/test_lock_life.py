@@ -1,186 +1,307 @@
 """Whatever tasks ask of locks, in whatever order, and whenever their agents or the service fall over."""
 
+from collections import defaultdict
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from services.scheduler.claim import ReadyCandidates
 from services.scheduler.lock import Lock
 from services.scheduler.lock_holder import LockHolder
-from services.scheduler.lock_request import LockDeadlock, LockHeld, NotLockOwner
+from services.scheduler.lock_request import LockDeadlock, LockHeld, NotLockOwner, TaskNotYours
+from services.scheduler.task import TaskEnded
 from shared.contracts.lock import (
     AcquireLocks,
     ExtendLock,
     LockAcquired,
-    LockDenied,
-    LockQueued,
+    LockExpired,
+    LockReleased,
     LockWaitTime,
     LockWish,
+    Mode,
     ReleaseLock,
 )
-from shared.contracts.messages import Command
-from shared.contracts.task import CancelTask, CompleteTask, CreateTask, ExtendClaim
-from shared.kernel.decider import Waiting
+from shared.contracts.messages import Command, Event
+from shared.contracts.task import (
+    CancelTask,
+    CompleteTask,
+    CreateTask,
+    ExtendClaim,
+    FailTask,
+    HandOverClaim,
+    ReleaseClaims,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+    TaskLeaseExpired,
+    TaskRetryScheduled,
+)
+from tests.scheduler.lock_table import Held, LockTable, Place, Wishes
+from tests.scheduler.sender import Sender
 from tests.scheduler.workshop import Workshop
 
 RESOURCES = ("x", "y", "z")
 STRANGERS = ("s1", "s2", "s3", "s4")
 """Tasks the scheduler knows nothing of; they may hold locks all the same."""
-WISHES = st.lists(
-    st.tuples(st.sampled_from(RESOURCES), st.sampled_from(["shared", "exclusive"])), min_size=1, max_size=3
-)
+AGENTS = st.sampled_from(["bob", "bob", "bob", "eve"])
+MODES = st.sampled_from(["shared", "exclusive"])
+WISHES = st.lists(st.tuples(st.sampled_from(RESOURCES), MODES), min_size=1, max_size=3)
 SECONDS = st.sampled_from([1, 10, 40])
+ENDS = (TaskCancelled, TaskCompleted, TaskFailed, TaskLeaseExpired, TaskRetryScheduled)
+REFUSALS = (LockHeld, LockDeadlock, NotLockOwner, TaskNotYours, TaskEnded)
 
 
 class LockLife(RuleBasedStateMachine):
-    """A few resources, a few tasks that hold them by claim, and a few that hold them by name."""
+    """A few resources, a few tasks that hold them by claim or by name, and senders that wait or give up."""
 
-    @initialize()
-    def begin(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self.shop = Workshop()
-        self.seen = 0
-        self.tokens: dict[str, int] = {}
-        self.lines: dict[str, list[tuple[str, str, str]]] = {resource: [] for resource in RESOURCES}
+        self.table = LockTable()
+        self.heard = 0
+        self.sent = 0
+        self.waiting: list[Sender] = []
+        self.to_let_go: dict[str, set[str]] = defaultdict(set)
 
-    def do(self, command: Command) -> None:
-        try:
-            self.shop.do(command)
-        except (LockHeld, LockDeadlock, NotLockOwner, Waiting):
-            return
+    def send(self, command: Command) -> Sender:
+        self.sent += 1
+        sender = Sender(self.shop, f"sent-{self.sent}", command)
+        self.decide(sender)
+        self.wake()
+        return sender
 
-    @rule(task_id=st.sampled_from(STRANGERS), wishes=WISHES, ttl=SECONDS, wait=st.sampled_from([0, 5, 60]))
-    def acquire(self, task_id: str, wishes: list[tuple[str, Any]], ttl: int, wait: int) -> None:
+    def decide(self, sender: Sender) -> None:
+        if not sender.send():
+            self.waiting.append(sender)
+        if sender.refused:
+            assert isinstance(sender.refused, REFUSALS)
+            self.is_true(sender)
+        self.hear()
+
+    def wake(self) -> None:
+        while woken := [sender for sender in self.waiting if sender.to_be_woken(_patience(sender))]:
+            self.waiting = [sender for sender in self.waiting if sender not in woken]
+            for sender in woken:
+                self.decide(sender)
+
+    def is_true(self, sender: Sender) -> None:
+        """Nobody is told of others in the way, or of a cycle, that are not there."""
+        command = sender.command
+        if isinstance(sender.refused, LockHeld | LockDeadlock) and isinstance(command, AcquireLocks):
+            front = self.table.in_front(command.task_id, _wishes(command), _request_id(sender))
+            assert front
+            if isinstance(sender.refused, LockDeadlock):
+                assert command.task_id in self.table.reached(front)
+
+    def hear(self) -> None:
+        news, self.heard = self.shop.events[self.heard :], len(self.shop.events)
+        for event in news:
+            self.follow_ends(event)
+            self.table.hear(event)
+
+    def follow_ends(self, event: Event) -> None:
+        """Whatever a task holds when its attempt ends it must let go before it is granted anything again."""
+        match event:
+            case LockReleased() | LockExpired():
+                self.to_let_go[event.task_id].discard(event.resource_key)
+            case LockAcquired():
+                assert not self.to_let_go[event.task_id]
+            case _ if isinstance(event, ENDS):
+                self.to_let_go[event.task_id] |= {*self.table.holds_of(event.task_id)}
+            case _:
+                pass
+
+    def somebody(self, number: int) -> str:
+        everybody = [*STRANGERS, *self.shop.task_ids]
+        return everybody[number % len(everybody)]
+
+    @rule(
+        number=st.integers(0, 9),
+        agent_id=AGENTS,
+        wishes=WISHES,
+        ttl=SECONDS,
+        wait=st.sampled_from([0, 5, 60, 60]),
+    )
+    def acquire(self, number: int, agent_id: str, wishes: list[tuple[str, Any]], ttl: int, wait: int) -> None:
         resources = tuple(LockWish(resource_key=key, mode=mode) for key, mode in wishes)
-        self.do(
-            AcquireLocks(
-                resources=resources, task_id=task_id, agent_id="bob", ttl_seconds=ttl, wait_seconds=wait
-            )
-        )
+        named = {"task_id": self.somebody(number), "agent_id": agent_id}
+        self.send(AcquireLocks(resources=resources, **named, ttl_seconds=ttl, wait_seconds=wait))
 
-    @rule(task_id=st.sampled_from(STRANGERS), resource=st.sampled_from(RESOURCES))
-    def release(self, task_id: str, resource: str) -> None:
-        self.do(ReleaseLock(resource_key=resource, task_id=task_id))
+    @rule(task_id=st.sampled_from(STRANGERS), mode=MODES, wait=st.sampled_from([5, 60]))
+    def line_up(self, task_id: str, mode: Mode, wait: int) -> None:
+        """What the lock table sees most: many want one thing."""
+        wish = LockWish(resource_key="x", mode=mode)
+        named = {"task_id": task_id, "agent_id": "bob"}
+        self.send(AcquireLocks(resources=(wish,), **named, ttl_seconds=40, wait_seconds=wait))
 
-    @rule(task_id=st.sampled_from(STRANGERS), resource=st.sampled_from(RESOURCES), ttl=SECONDS)
-    def extend(self, task_id: str, resource: str, ttl: int) -> None:
-        self.do(ExtendLock(resource_key=resource, task_id=task_id, ttl_seconds=ttl))
+    @rule(number=st.integers(0, 19), agent_id=AGENTS, off=st.sampled_from([0, 0, 1]))
+    def release(self, number: int, agent_id: str, off: int) -> None:
+        """Some quote a token that is not the hold's, and some have no hold."""
+        resource, task_id = self.some_hold(number)
+        hold = self.table.held[resource].get(task_id)
+        if hold and hold.depth == 1 and hold.expires_at is None:
+            return  # its agent may let go of what the task needs, but then the claim promises nothing
+        token = hold.token - off if hold else 1
+        depth = hold.depth if hold else 0
+        released = ReleaseLock(resource_key=resource, task_id=task_id, agent_id=agent_id, fencing_token=token)
+        done = self.send(released).refused is None
+        assert done == (hold is not None and not off and agent_id == self.owner(task_id, hold))
+        left = self.table.held[resource].get(task_id)
+        if done:
+            assert left is None or left.token > token or left.depth == depth - 1
+        elif hold:
+            assert left == replace(hold, depth=depth)
+
+    def owner(self, task_id: str, hold: Held) -> str:
+        task = self.shop.task(task_id)
+        return task.holder if task.claimed else hold.agent_id
+
+    def some_hold(self, number: int) -> tuple[str, str]:
+        """Mostly one that there is."""
+        holds = [(resource, task_id) for resource in RESOURCES for task_id in self.table.held[resource]]
+        return (*holds, ("x", self.somebody(number)))[number % (len(holds) + 1)]
+
+    @rule(number=st.integers(0, 19), ttl=SECONDS)
+    def extend(self, number: int, ttl: int) -> None:
+        resource, task_id = self.some_hold(number)
+        hold = self.table.held[resource].get(task_id)
+        extended = self.send(ExtendLock(resource_key=resource, task_id=task_id, ttl_seconds=ttl))
+        assert (extended.refused is None) == (hold is not None)
+        if hold and hold.expires_at:
+            assert hold.expires_at == self.shop.now + timedelta(seconds=ttl)
 
     @rule(resources=st.lists(st.sampled_from(RESOURCES), max_size=2))
     def create(self, resources: list[str]) -> None:
         number = len(self.shop.task_ids)
         named = {"task_id": f"task-{number}", "ticket_id": "T-1", "task_type": "chore", "title": "a"}
-        self.do(CreateTask(**named, resources=tuple(resources)))
+        self.send(CreateTask(**named, resources=tuple(resources)))
 
-    @rule()
-    def claim(self) -> None:
-        self.shop.claim(max_tasks=2)
+    @rule(agent_id=AGENTS)
+    def claim(self, agent_id: str) -> None:
+        self.shop.claim(agent_id, max_tasks=2)
+        self.hear()
+        self.wake()
 
-    @rule(index=st.integers(0, 9), how=st.sampled_from(["complete", "cancel", "beat"]))
+    @rule(index=st.integers(0, 9), how=st.sampled_from(["complete", "fail", "give up", "cancel", "beat"]))
     def go_on(self, index: int, how: str) -> None:
         """A task in work ends, or its agent beats; one that does not is lost after a while."""
         claimed = [task_id for task_id in self.shop.task_ids if self.shop.task(task_id).claimed]
         if claimed:
             task_id = claimed[index % len(claimed)]
-            epoch = self.shop.task(task_id).claim_epoch
-            self.do(
-                {
-                    "complete": CompleteTask(task_id=task_id, claim_epoch=epoch),
-                    "cancel": CancelTask(task_id=task_id),
-                    "beat": ExtendClaim(task_id=task_id, claim_epoch=epoch),
-                }[how]
-            )
+            named: dict[str, Any] = {"task_id": task_id, "claim_epoch": self.shop.task(task_id).claim_epoch}
+            ways: dict[str, Command] = {
+                "complete": CompleteTask(**named),
+                "fail": FailTask(**named, error="it broke"),
+                "give up": FailTask(**named, error="it broke", retryable=False),
+                "cancel": CancelTask(task_id=task_id),
+                "beat": ExtendClaim(**named),
+            }
+            self.send(ways[how])
+
+    @rule(index=st.integers(0, 9))
+    def hand_over(self, index: int) -> None:
+        """A claim passes to the other agent, and the locks with it."""
+        claimed = [task_id for task_id in self.shop.task_ids if self.shop.task(task_id).claimed]
+        if claimed:
+            task = self.shop.task(claimed[index % len(claimed)])
+            agreed = {"from_agent": task.holder, "to_agent": "eve" if task.holder == "bob" else "bob"}
+            named: dict[str, Any] = {"task_id": task.task_id, "claim_epoch": task.claim_epoch}
+            self.send(HandOverClaim(**named, **agreed, handoff_id="h"))
+
+    @rule(agent_id=AGENTS)
+    def lose_agent(self, agent_id: str) -> None:
+        self.send(ReleaseClaims(agent_id=agent_id, reason="lost"))
 
     @rule(seconds=SECONDS)
     def wait(self, seconds: int) -> None:
-        self.shop.wait(seconds)
+        """Timers fire when they are due, and senders that have waited long enough are told so."""
+        for _ in range(seconds):
+            self.shop.wait(1)
+            self.hear()
+            self.wake()
 
-    @rule(seconds=SECONDS)
-    def fall_over(self, seconds: int) -> None:
-        """Nothing fires for a while; what is due comes late, and all at once."""
+    @rule(seconds=SECONDS, comes_back=st.booleans())
+    def fall_over(self, seconds: int, comes_back: bool) -> None:
+        """Nothing fires for a while; senders ask again under their ids, or never; what is due comes late."""
+        self.shop.now += timedelta(seconds=seconds)
+        senders, self.waiting = self.waiting, []
+        for sender in senders if comes_back else ():
+            sender.received_at = self.shop.now
+            self.decide(sender)
         self.shop.wait(0)
-        timers, self.shop.timers = self.shop.timers, {}
-        self.shop.wait(seconds)
-        self.shop.timers = timers | self.shop.timers
-        self.shop.wait(0)
+        self.hear()
+        self.wake()
 
-    def lock(self, resource: str) -> Lock:
-        return self.shop.past.of(Lock, resource)
+    def teardown(self) -> None:
+        """Once everybody who holds lets go, everybody who waits gets in, in turn, and nothing is left."""
+        while holds := [(key, task_id) for key in RESOURCES for task_id in self.table.held[key]]:
+            resource, task_id = holds[0]
+            if self.shop.task(task_id).claimed:
+                self.send(CancelTask(task_id=task_id))
+            else:
+                self.send(ReleaseLock(resource_key=resource, task_id=task_id))
+        assert not any(self.table.lines.values())
+        assert not self.waiting
 
     @invariant()
-    def a_writer_is_alone(self) -> None:
+    def what_is_decided_on_is_what_the_events_say(self) -> None:
         for resource in RESOURCES:
-            modes = [hold.mode for hold in self.lock(resource).holders]
-            assert "exclusive" not in modes or len(modes) == 1
-
-    @invariant()
-    def nobody_waits_for_what_it_could_have(self) -> None:
-        for task_id in (*STRANGERS, *self.shop.task_ids):
-            for request in self.shop.past.of(LockHolder, task_id).waiting.values():
-                blocked = [
-                    self.lock(wish.resource_key).in_the_way(task_id, wish.mode, request.request_id)
-                    for wish in request.resources
-                ]
-                assert any(blocked)
-
-    @invariant()
-    def somebody_who_does_not_wait_is_in_the_way(self) -> None:
-        """No deadlock: from any request, whoever is in the way of whoever is in the way ends at a holder."""
-        waiting = {
-            task_id: {
-                other.task_id
-                for request in self.shop.past.of(LockHolder, task_id).waiting.values()
-                for wish in request.resources
-                for other in self.lock(wish.resource_key).in_the_way(task_id, wish.mode, request.request_id)
-            }
-            for task_id in STRANGERS
+            lock = self.shop.past.of(Lock, resource)
+            assert {
+                hold.task_id: Held(hold.mode, hold.fencing_token, hold.depth, hold.expires_at, hold.agent_id)
+                for hold in lock.holders
+            } == self.table.held[resource]
+            line = [Place(one.request_id, one.task_id, one.mode, one.wait_until) for one in lock.waiting]
+            assert line == self.table.lines[resource]
+        asked = {
+            (task_id, request_id): {wish.resource_key: wish.mode for wish in request.resources}
+            for task_id in (*STRANGERS, *self.shop.task_ids)
+            for request_id, request in self.shop.past.of(LockHolder, task_id).waiting.items()
         }
-        while free := [task_id for task_id, others in waiting.items() if not others & waiting.keys()]:
-            for task_id in free:
-                del waiting[task_id]
-        assert waiting == {}
+        assert asked == self.table.requests()
 
     @invariant()
-    def tokens_grow_and_lines_move_from_the_front(self) -> None:
-        for event in self.shop.events[self.seen :]:
-            match event:
-                case LockQueued():
-                    self.lines[event.resource_key].append((event.request_id, event.task_id, event.mode))
-                case LockDenied():
-                    self._leave(event)
-                case LockAcquired():
-                    if event.depth == 1:
-                        assert event.fencing_token > self.tokens.get(event.resource_key, 0)
-                    self.tokens[event.resource_key] = max(
-                        event.fencing_token, self.tokens.get(event.resource_key, 0)
-                    )
-                    self._overtakes_nobody(event)
-                    self._leave(event)
-                case _:
-                    pass
-        self.seen = len(self.shop.events)
+    def nobody_waits_for_what_it_could_have_or_for_itself(self) -> None:
+        for (task_id, request_id), wishes in self.table.requests().items():
+            front = self.table.in_front(task_id, wishes, request_id)
+            assert front
+            assert task_id not in self.table.reached(front)
+
+    @invariant()
+    def whoever_waits_for_an_answer_stands_in_line(self) -> None:
+        """Who has read what changed is decided again: nobody is granted or denied without hearing of it."""
+        in_line = {request_id for _, request_id in self.table.requests()}
+        assert {_request_id(sender) for sender in self.waiting} <= in_line
+
+    @invariant()
+    def what_must_end_is_on_a_timer(self) -> None:
+        due = {key: timer.due_at for key, timer in self.shop.timers.items() if key.startswith("lock-")}
+        wanted = {
+            f"lock-wait-{place.request_id}": place.wait_until + timedelta(seconds=2)
+            for line in self.table.lines.values()
+            for place in line
+        }
         for resource in RESOURCES:
-            line = [(one.request_id, one.task_id, one.mode) for one in self.lock(resource).waiting]
-            assert line == self.lines[resource]
-
-    def _overtakes_nobody(self, event: LockAcquired) -> None:
-        """Nobody who came before and cannot share is left waiting; who holds the lock already may go on."""
-        for request_id, task_id, mode in self.lines[event.resource_key]:
-            if request_id == event.request_id:
-                return
-            assert event.depth > 1 or task_id == event.task_id or (mode, event.mode) == ("shared", "shared")
-
-    def _leave(self, event: LockDenied | LockAcquired) -> None:
-        line = self.lines[event.resource_key]
-        self.lines[event.resource_key] = [one for one in line if one[0] != event.request_id]
+            for task_id, hold in self.table.held[resource].items():
+                if hold.expires_at:
+                    wanted[f"lock-{hold.token}-{task_id}-{resource}"] = hold.expires_at
+        assert due == wanted
+        assert all(moment > self.shop.now for moment in due.values())
 
     @invariant()
-    def a_task_holds_its_locks_exactly_while_it_is_claimed(self) -> None:
+    def a_task_holds_what_it_needs_exactly_while_it_is_claimed(self) -> None:
+        assert not any(self.to_let_go.values())
         for task_id in self.shop.task_ids:
-            task = self.shop.task(task_id)
-            held = [resource for resource in RESOURCES if self.lock(resource).held_by(task_id)]
-            assert held == (list(task.resources) if task.claimed else [])
+            task, held = self.shop.task(task_id), self.table.holds_of(task_id)
+            by_claim = [key for key in held if self.table.held[key][task_id].expires_at is None]
+            assert by_claim == (sorted(task.resources) if task.claimed else [])
+            if task.ended:
+                assert not held
+                assert not any(asker == task_id for asker, _ in self.table.requests())
 
     @invariant()
     def a_task_is_offered_exactly_when_nothing_speaks_against_it(self) -> None:
@@ -192,6 +313,22 @@ class LockLife(RuleBasedStateMachine):
     def every_attempt_is_told_once(self) -> None:
         told = [(event.request_id, event.resource_key) for event in self.shop.of_type(LockWaitTime)]
         assert len(told) == len(set(told))
+
+
+def _patience(sender: Sender) -> float:
+    assert isinstance(sender.command, AcquireLocks), "nothing else waits here"
+    return sender.command.wait_seconds
+
+
+def _request_id(sender: Sender) -> str:
+    return sender.context.new_id("lock-request")
+
+
+def _wishes(command: AcquireLocks) -> Wishes:
+    """Each resource as strictly as it is asked for anywhere."""
+    exclusive = {wish.resource_key for wish in command.resources if wish.mode == "exclusive"}
+    keys = (wish.resource_key for wish in command.resources)
+    return {key: "exclusive" if key in exclusive else "shared" for key in keys}
 
 
 def _offered(shop: Workshop) -> list[str]:

@@ -105,12 +105,13 @@ class Workshop:
         try:
             facts = self.decide(command, actor, waited_seconds)
         except (Refused, Waiting) as nothing:
-            self._take(nothing.facts)
+            self.take_facts(nothing.facts)
             raise
-        self._take(facts)
+        self.take_facts(facts)
         return facts
 
-    def _take(self, facts: Sequence[Fact]) -> None:
+    def take_facts(self, facts: Sequence[Fact]) -> None:
+        """Let facts come true."""
         for fact in facts:
             match fact:
                 case Event():
