@@ -1,7 +1,6 @@
 """How well an agent fits, and the words by which those that may fit are found."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterable, Mapping, Sequence
 
 from services.registry.agent import Agent
 from services.registry.record import Tally
@@ -10,8 +9,8 @@ from shared.contracts.agent import Score
 PREFERRED, FREE, SUCCESS, HEALTH = 0.4, 0.3, 0.2, 0.1
 EVERYBODY = "*"
 ANY_PHASE = "phase:*"
-COMBINED_MAX = 3
-"""Up to so many preferred capabilities, every combination of them is looked for."""
+OFFERED = "offered"
+"""The set of those who are offered work, beside those of the words."""
 DIGITS = 9
 """Scores that differ by less are the same: they are sums of fractions."""
 
@@ -51,29 +50,9 @@ def tag_terms(tags: Iterable[str]) -> list[str]:
     return [f"tag:{tag}" for tag in tags]
 
 
-def wanted(required: Sequence[str], preferred: Sequence[str], phase: str | None) -> list[list[str]]:
-    """Lists of words, short ones first; the best of all are among the best that have every word of some list.
-
-    An agent that has exactly the set M of preferred capabilities is beaten, among those that have M, only by
-    some that score higher. So the best of every set are enough. Of more than `COMBINED_MAX` preferred ones,
-    only each alone and all together are looked for.
-    """
-    phases: list[list[str]] = [[]] if phase is None else [[f"phase:{phase}"], [ANY_PHASE]]
-    asked = capability_terms(preferred)
-    sets = _subsets([term for term in asked if term not in required])
-    lists = ([*required, *some, *in_phase] for some in sets for in_phase in phases)
-    return [words or [EVERYBODY] for words in lists]
-
-
-def is_exact(preferred: Sequence[str]) -> bool:
-    """Whether every combination is looked for."""
-    return len(preferred) <= COMBINED_MAX
-
-
-def _subsets(preferred: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    sizes = range(len(preferred) + 1) if is_exact(preferred) else (0, 1, len(preferred))
-    for size in sizes:
-        yield from combinations(preferred, size)
+def phase_terms(phase: str | None) -> list[str]:
+    """The words of which an agent that works in the phase has one."""
+    return [] if phase is None else [f"phase:{phase}", ANY_PHASE]
 
 
 def success(record: Mapping[str, Sequence[int]], task_type: str | None, total: Tally) -> float:

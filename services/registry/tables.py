@@ -10,6 +10,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -64,9 +65,32 @@ agent_offer = Table(
     Column("cost", Double, nullable=False),
     Column("used_at", Double, nullable=False),
     Column("agent_id", Text, nullable=False),
-    PrimaryKeyConstraint("term", "cost", "used_at", "agent_id", name="agent_offer_pkey"),
+    Column("slot", Integer, nullable=False),
+    PrimaryKeyConstraint(
+        "term", "cost", "used_at", "agent_id", name="agent_offer_pkey", postgresql_include=["slot"]
+    ),
 )
-"""Who is offered work, by word, best first. A trigger keeps it with the index of agents."""
+"""Who is offered work, by word, best first. A trigger keeps it with the index of agents, and what follows."""
+
+agent_slot = Table(
+    "agent_slot",
+    metadata,
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("agent_id", Text, unique=True),
+)
+"""The number of each agent that has not left; a free one has no agent."""
+TableIndex("agent_slot_free", agent_slot.c.slot, postgresql_where=agent_slot.c.agent_id.is_(None))
+
+agent_set = Table(
+    "agent_set",
+    metadata,
+    Column("term", Text(collation=COLLATION), nullable=False),
+    Column("chunk", Integer, nullable=False),
+    Column("members", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("term", "chunk", name="agent_set_pkey"),
+    postgresql_with={"fillfactor": 50},
+)
+"""Who has a word, or is `offered` work: a bit for each slot, in chunks."""
 
 
 def row(agent: Agent) -> Row | None:

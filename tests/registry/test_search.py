@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from random import Random
 from typing import Any
 
 import asyncpg
@@ -11,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.registry import score
-from services.registry.agent import Agent
+from services.registry.agent import Agent, Standing
+from services.registry.levels import CHUNK_BYTES, slots, whole
 from services.registry.queries.search import NoAgentFits, best_fit, search
 from services.registry.record import Record, Tally
 from services.registry.service import registry
@@ -25,7 +27,7 @@ from shared.kernel.store import Store
 from shared.testing.scenario import NOON
 from shared.testing.world import World
 
-CAPABILITIES, TAGS = "abcd", "xy"
+CAPABILITIES, TAGS = "abcdef", "xy"
 LATER = NOON.replace(hour=13)
 
 
@@ -49,6 +51,21 @@ class Fleet:
     async def offers(self) -> int:
         async with self._pool.acquire() as connection:
             return int(await connection.fetchval("SELECT count(*) FROM agent_offer"))
+
+    async def sets(self) -> dict[str, set[str]]:
+        """Who is in the set of each word."""
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(
+                "SELECT s.* FROM (SELECT DISTINCT term FROM agent_set) w, sets_of(ARRAY[w.term]) s"
+            )
+            taken = await connection.fetch("SELECT slot, agent_id FROM agent_slot")
+        holders = {row["slot"]: row["agent_id"] for row in taken}
+        members = {row["term"]: slots(whole(row["chunks"], row["members"])) for row in rows}
+        return {term: {holders[slot] for slot in found} for term, found in members.items()}
+
+    async def most_slots(self) -> int:
+        async with self._pool.acquire() as connection:
+            return int(await connection.fetchval("SELECT count(*) FROM agent_slot"))
 
     async def found(self, **wanted: Any) -> list[str]:
         return [match.agent_id for match in (await search(Search(**wanted), self.reading)).agents]
@@ -160,6 +177,25 @@ async def test_the_lists_follow_the_index(fleet: Fleet) -> None:
     assert await fleet.offers() == 0
 
 
+async def test_who_leaves_frees_its_slot_for_the_next(fleet: Fleet) -> None:
+    crowd = [agent(f"{n}", "a") for n in range(5)]
+    await fleet.write(crowd)
+    await fleet.write([replace(one, standing="TERMINATED") for one in crowd])
+    assert not any((await fleet.sets()).values())
+    await fleet.write([agent(f"new-{n}", "b") for n in range(6)])
+    assert await fleet.most_slots() == 6
+    assert await fleet.found(required_capabilities=["a"]) == []
+    assert len(await fleet.found(required_capabilities=["b"])) == 6
+
+
+async def test_more_agents_than_a_chunk_of_a_set_holds(fleet: Fleet) -> None:
+    crowd = [agent(f"a{n}", "a", last_used_at=NOON) for n in range(8 * CHUNK_BYTES)]
+    await fleet.only([*crowd, agent("last", "bc")])
+    assert await fleet.found(required_capabilities=["b", "c"]) == ["last"]
+    assert await fleet.found(required_capabilities=["a", "c"]) == []
+    assert (await fleet.found(required_capabilities=["a"], preferred_capabilities=["b"]))[0] == "a0"
+
+
 async def test_words_that_seldom_go_together_are_found_all_the_same(fleet: Fleet) -> None:
     """More agents than the lists are walked for."""
     crowd = [agent(f"{side}{n}", side, last_used_at=NOON) for n in range(400) for side in "ab"]
@@ -167,6 +203,27 @@ async def test_words_that_seldom_go_together_are_found_all_the_same(fleet: Fleet
     await fleet.only([*crowd, both])
     assert await fleet.found(required_capabilities=["a", "b"]) == ["both"]
     assert (await fleet.found(required_capabilities=["a"], preferred_capabilities=["b"]))[0] == "both"
+
+
+async def test_the_best_of_a_crowd_are_found_where_levels_are_large_and_lists_are_walked(
+    fleet: Fleet,
+) -> None:
+    random = Random(5)
+    crowd = [
+        agent(
+            f"{n:04}",
+            "".join(sorted(random.sample(CAPABILITIES, random.randint(0, 4)))),
+            record=Record(Tally(random.randint(0, 9), random.randint(0, 9))),
+            **busy(random.randint(0, 4)),
+        )
+        for n in range(3000)
+    ]
+    await fleet.only(crowd)
+    for required, preferred in (("", "abcdef"), ("a", "bcde"), ("ab", "cd"), ("", "a"), ("f", "")):
+        query = Search(
+            required_capabilities=tuple(required), preferred_capabilities=tuple(preferred), limit=20
+        )
+        assert await fleet.found(**query.model_dump()) == expected(crowd, query)
 
 
 moments = st.none() | st.integers(0, 2).map(lambda hour: NOON.replace(hour=hour))
@@ -220,7 +277,7 @@ def expected(agents: Sequence[Agent], query: Search) -> list[str]:
 searches = st.builds(
     Search,
     required_capabilities=subsets.map(lambda found: tuple(found[:2])),
-    preferred_capabilities=subsets.map(lambda found: tuple(found[:3])),
+    preferred_capabilities=subsets.map(tuple),
     phase=st.none() | st.sampled_from(("P", "Q")),
     tags=st.sets(st.sampled_from(TAGS), max_size=1).map(tuple),
     limit=st.integers(1, 6),
@@ -236,3 +293,26 @@ async def test_a_search_finds_what_the_formula_finds(
     for query in queries:
         found = [match.agent_id for match in (await search(query, fleet.reading)).agents]
         assert found == expected(agents, query)
+
+
+standings: st.SearchStrategy[Standing] = st.sampled_from(("IDLE", "DEGRADED", "FAILED", "TERMINATED"))
+changes = st.lists(st.tuples(st.integers(0, 5), subsets, standings, st.booleans()), max_size=30)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=changes)
+async def test_the_sets_follow_the_agents_whatever_happens_to_them(
+    fleet: Fleet, changes: list[tuple[int, str, Standing, bool]]
+) -> None:
+    await fleet.only([])
+    known: dict[str, Agent] = {}
+    for number, capabilities, standing, available in changes:
+        one = replace(agent(f"agent-{number}", capabilities, available=available), standing=standing)
+        known[one.agent_id] = one
+        await fleet.write([one])
+    here = [one for one in known.values() if one.here]
+    sets = await fleet.sets()
+    assert sets.get(score.OFFERED, set()) == {one.agent_id for one in here if one.offered}
+    for capability in CAPABILITIES:
+        having = {one.agent_id for one in here if capability in one.capabilities}
+        assert sets.get(f"capability:{capability}", set()) == having

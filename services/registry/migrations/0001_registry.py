@@ -12,6 +12,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -73,6 +74,25 @@ def _tables() -> MetaData:
         Column("cost", Double, nullable=False),
         Column("used_at", Double, nullable=False),
         Column("agent_id", Text, nullable=False),
-        PrimaryKeyConstraint("term", "cost", "used_at", "agent_id", name="agent_offer_pkey"),
+        Column("slot", Integer, nullable=False),
+        PrimaryKeyConstraint(
+            "term", "cost", "used_at", "agent_id", name="agent_offer_pkey", postgresql_include=["slot"]
+        ),
+    )
+    slots = Table(
+        "agent_slot",
+        tables,
+        Column("slot", Integer, primary_key=True, autoincrement=False),
+        Column("agent_id", Text, unique=True),
+    )
+    Index("agent_slot_free", slots.c.slot, postgresql_where=slots.c.agent_id.is_(None))
+    Table(
+        "agent_set",
+        tables,
+        Column("term", Text(collation="C"), nullable=False),
+        Column("chunk", Integer, nullable=False),
+        Column("members", LargeBinary, nullable=False),
+        PrimaryKeyConstraint("term", "chunk", name="agent_set_pkey"),
+        postgresql_with={"fillfactor": 50},
     )
     return tables

@@ -1,23 +1,28 @@
 """Which agents fit, best first."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from sqlalchemy import ARRAY, Text, func, literal, select
 
 from services.registry import score
 from services.registry.agent import normalised, trimmed
+from services.registry.levels import levels, whole
+from services.registry.queries.steps import Steps
 from services.registry.record import Tally
-from services.registry.tables import agent_index, agent_offer
+from services.registry.tables import agent_index
 from shared.contracts.agent import AgentMatch, AgentMatches, BestFit, Score, Search
 from shared.kernel.decider import Refused
 from shared.kernel.reading import Reading
 
 Fields = Mapping[str, Any]
+Sets = Mapping[str, int]
+"""Word -> the slots of those who have it and are offered work."""
 MORE = 32
-"""Agents looked at in each list, at least, where its best need not be the best of all: when success is judged
-by one type of task, which no list is ordered by, or when not all combinations are looked for."""
+"""Agents looked at in each level, at least, when success is judged by one type of task: its best need not be
+the best of all then, as no list is ordered by that."""
 
 
 class NoAgentFits(Refused):
@@ -26,19 +31,20 @@ class NoAgentFits(Refused):
 
 async def search(query: Search, reading: Reading) -> AgentMatches:
     """The best of those offered work; then, if asked for, those that would fit but are offered none."""
-    found = await _matches(query, reading, query.limit)
+    sets = await _sets(query, reading)
+    found = await _matches(query, sets, reading, query.limit)
     left = query.limit - len(found)
     if query.include_unavailable and left > 0:
         found += await _unavailable(query, reading, left)
-    lacking = () if found else await _lacking(query, reading)
-    return AgentMatches(agents=tuple(found), lacking=lacking)
+    return AgentMatches(agents=tuple(found), lacking=() if found else _lacking(query, sets))
 
 
 async def best_fit(query: BestFit, reading: Reading) -> AgentMatch:
     """The best of those offered work."""
-    if found := await _matches(query, reading, 1):
+    sets = await _sets(query, reading)
+    if found := await _matches(query, sets, reading, 1):
         return found[0]
-    lacking = await _lacking(query, reading)
+    lacking = _lacking(query, sets)
     why = (
         f"none that is offered work has {', '.join(lacking)}"
         if lacking
@@ -50,16 +56,43 @@ async def best_fit(query: BestFit, reading: Reading) -> AgentMatch:
     )
 
 
-async def _matches(query: Search | BestFit, reading: Reading, limit: int) -> list[AgentMatch]:
-    preferred = normalised(query.preferred_capabilities)
-    lists = score.wanted(_required(query), preferred, query.phase)
-    exact = query.task_type is None and score.is_exact(preferred)
-    at_most = limit if exact else max(MORE, 2 * limit)
-    words = literal([json.dumps(one) for one in lists], ARRAY(Text))
-    found = await reading.rows(select(func.best_of_each(words, at_most).label("agent_id")))
-    ids = sorted({row["agent_id"] for row in found})
-    rows = await reading.rows(select(agent_index).where(agent_index.c.agent_id == func.any(_texts(ids))))
+async def _sets(query: Search | BestFit, reading: Reading) -> Sets:
+    """Who has each word that the query names, as far as they are offered work."""
+    words = {
+        score.OFFERED,
+        *_required(query),
+        *score.capability_terms(normalised(query.preferred_capabilities)),
+        *score.phase_terms(query.phase),
+    }
+    kept = func.sets_of(_texts(sorted(words))).table_valued("term", "chunks", "members")
+    rows = await reading.rows(select(kept.c.term, kept.c.chunks, kept.c.members))
+    found = {row["term"]: whole(row["chunks"], row["members"]) for row in rows}
+    offered = found.get(score.OFFERED, 0)
+    return {word: found.get(word, 0) & offered for word in words}
+
+
+async def _matches(query: Search | BestFit, sets: Sets, reading: Reading, limit: int) -> list[AgentMatch]:
+    at_most = limit if query.task_type is None else max(MORE, 2 * limit)
+    found = _steps(query, sets, at_most).best(at_most, bounded=query.task_type is None)
+    rows = await reading.rows(select(agent_index).where(agent_index.c.agent_id == func.any(found)))
     return _ranked(rows, query)[:limit]
+
+
+def _steps(query: Search | BestFit, sets: Sets, at_most: int) -> Steps:
+    """How each level is looked through, the highest first."""
+    required = _required(query)
+    preferred = score.capability_terms(normalised(query.preferred_capabilities))
+    who = [sets[score.OFFERED], *(sets[word] for word in required)]
+    if query.phase is not None:
+        who.append(reduce(or_, (sets[word] for word in score.phase_terms(query.phase))))
+    steps = Steps()
+    found = levels(who, [sets[word] for word in preferred])
+    for count, members in reversed(list(enumerate(found))):
+        words = [*required, *preferred] if count == len(preferred) else required
+        rarest = min(words, key=lambda word: sets[word].bit_count(), default=score.EVERYBODY)
+        listed = sets.get(rarest, sets[score.OFFERED]).bit_count()
+        steps.add(members, rarest, listed, at_most, gain=score.PREFERRED * count / (len(preferred) or 1))
+    return steps
 
 
 async def _unavailable(query: Search, reading: Reading, limit: int) -> list[AgentMatch]:
@@ -77,14 +110,9 @@ async def _unavailable(query: Search, reading: Reading, limit: int) -> list[Agen
     return _ranked(await reading.rows(fitting), query)
 
 
-async def _lacking(query: Search | BestFit, reading: Reading) -> tuple[str, ...]:
+def _lacking(query: Search | BestFit, sets: Sets) -> tuple[str, ...]:
     """The required words under which nobody is offered work."""
-    words = {term: term.partition(":")[2] for term in _required(query)}
-    offered = [
-        select(agent_offer.c.term).where(agent_offer.c.term == term).limit(1).subquery() for term in words
-    ]
-    held = {row["term"] for one in offered for row in await reading.rows(select(one))}
-    return tuple(word for term, word in words.items() if term not in held)
+    return tuple(term.partition(":")[2] for term in _required(query) if not sets[term])
 
 
 def _required(query: Search | BestFit) -> list[str]:
