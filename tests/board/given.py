@@ -143,6 +143,15 @@ def waiting(ticket_id: str, place: int = 1, **fields: Any) -> CardWaiting:
     )
 
 
+def line(*ticket_ids: str) -> list[Event]:
+    """Cards that wait for a slot, in this order."""
+    return [
+        event
+        for place, ticket_id in enumerate(ticket_ids, 1)
+        for event in (card(ticket_id), waiting(ticket_id, place))
+    ]
+
+
 def moved(ticket_id: str, from_phase: str, to_phase: str, move: int = 1, **fields: Any) -> CardMoved:
     columns = {phase: column.id for column in SMALL.columns for phase in column.phases}
     return CardMoved(
