@@ -82,6 +82,10 @@ class Gate:
     decisions: tuple[Decision, ...] = ()
 
 
+FIXED = ("gate_id", "ticket_id", "phase_id", "visit")
+KEPT = tuple(name for name in Gate.__dataclass_fields__ if name not in FIXED)
+"""What of a gate may change; every version of it is kept."""
+
 GateEvent = (
     GateArtifactSubmitted
     | GatePassed

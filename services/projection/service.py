@@ -1,16 +1,22 @@
 """The projection service: the journal of all events, and the read models folded from it."""
 
 from services.projection.queries.agent import list_agents
+from services.projection.queries.board import board
+from services.projection.queries.discovery import discovery_figures
+from services.projection.queries.graph import graph
 from services.projection.queries.journal import causes, effects, read_journal
 from services.projection.queries.status import projection_status
 from services.projection.queries.task import get_task, list_tasks
 from services.projection.queries.ticket import get_ticket, list_tickets, phase_history
 from services.projection.tables import READ_MODELS
 from shared.contracts.projection import (
+    Board,
     Causes,
+    Discoveries,
     Effects,
     GetTask,
     GetTicket,
+    Graph,
     Journal,
     ListAgents,
     ListTasks,
@@ -29,6 +35,9 @@ projection = Service(
         ListTasks: list_tasks,
         PhaseHistory: phase_history,
         ListAgents: list_agents,
+        Graph: graph,
+        Board: board,
+        Discoveries: discovery_figures,
         Journal: read_journal,
         Causes: causes,
         Effects: effects,

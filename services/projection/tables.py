@@ -3,8 +3,21 @@
 from sqlalchemy import Boolean, Column, DateTime, Double, Index, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.projection import agent, comment, gate, phase_history, task, ticket, workflow
-from shared.kernel.declaration import ReadModel
+from services.projection import (
+    agent,
+    board,
+    card,
+    comment,
+    discovery,
+    gate,
+    phase_history,
+    task,
+    task_row,
+    ticket,
+    workflow,
+)
+from shared.kernel.declaration import ReadModel, Versions
+from shared.kernel.versions import versions_table
 
 metadata = MetaData()
 
@@ -56,6 +69,8 @@ tasks = Table(
     Column("phase_id", Text, nullable=False),
     Column("visit", Integer, nullable=False),
     Column("branched", Boolean, nullable=False),
+    Column("discovery_id", Text),
+    Column("shown", Boolean, nullable=False),
     Column("task_type", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("description", Text, nullable=False),
@@ -94,7 +109,8 @@ tasks = Table(
     Column("late_reports", Integer, nullable=False),
     Column("attempts", JSONB, nullable=False),
 )
-in_work = tasks.c.status.in_(("claimed", "running"))
+IN_WORK = ("claimed", "running")
+in_work = tasks.c.status.in_(IN_WORK)
 Index("tasks_by_age", tasks.c.created_at, tasks.c.task_id)
 Index("tasks_by_ticket", tasks.c.ticket_id, tasks.c.created_at, tasks.c.task_id)
 Index("tasks_by_status", tasks.c.status, tasks.c.created_at, tasks.c.task_id)
@@ -159,12 +175,114 @@ workflows = Table(
     Column("terminal", JSONB, nullable=False),
 )
 
+discoveries = Table(
+    "discoveries",
+    metadata,
+    Column("discovery_id", Text, primary_key=True),
+    Column("ticket_id", Text, nullable=False),
+    Column("source_task_id", Text, nullable=False),
+    Column("discovery_type", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("phase_id", Text, nullable=False),
+    Column("visit", Integer, nullable=False),
+    Column("recorded_by", Text, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("shown", Boolean, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("branches", JSONB, nullable=False),
+    Column("times_recorded", Integer, nullable=False),
+    Column("closed_at", DateTime(timezone=True)),
+    Column("automatic", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+Index("discoveries_by_ticket", discoveries.c.ticket_id, discoveries.c.recorded_at, discoveries.c.discovery_id)
+
+cards = Table(
+    "cards",
+    metadata,
+    Column("ticket_id", Text, primary_key=True),
+    Column("workflow", Text, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("phase_id", Text, nullable=False),
+    Column("column_id", Text),
+    Column("rank", Text(collation="C"), nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("move", Integer, nullable=False),
+    Column("returned", Text),
+)
+Index("cards_in_order", cards.c.workflow, cards.c.column_id, cards.c.rank, cards.c.ticket_id)
+
+boards = Table(
+    "boards",
+    metadata,
+    Column("workflow", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("columns", JSONB, nullable=False),
+    Column("line", JSONB, nullable=False),
+    Column("reserved", JSONB, nullable=False),
+)
+
+TICKETS = ReadModel(
+    tickets,
+    ticket.Ticket,
+    lambda event: event.ticket_id,
+    ticket.evolve,
+    Versions(versions_table(tickets, metadata), ticket.KEPT),
+)
+COMMENTS = ReadModel(
+    comments,
+    comment.Comment,
+    lambda event: event.comment_id,
+    comment.evolve,
+    Versions(versions_table(comments, metadata), ("at",)),
+)
+TASKS = ReadModel(
+    tasks,
+    task_row.Task,
+    task.key,
+    task.evolve,
+    Versions(versions_table(tasks, metadata), task_row.KEPT, task_row.QUIET),
+)
+GATES = ReadModel(
+    gates,
+    gate.Gate,
+    lambda event: event.gate_id,
+    gate.evolve,
+    Versions(versions_table(gates, metadata), gate.KEPT),
+)
+DISCOVERIES = ReadModel(
+    discoveries,
+    discovery.Discovery,
+    lambda event: event.discovery_id,
+    discovery.evolve,
+    Versions(versions_table(discoveries, metadata), discovery.KEPT),
+)
+CARDS = ReadModel(
+    cards,
+    card.Card,
+    lambda event: event.ticket_id,
+    card.evolve,
+    Versions(versions_table(cards, metadata), card.KEPT),
+)
+BOARDS = ReadModel(
+    boards,
+    board.Board,
+    lambda event: event.workflow,
+    board.evolve,
+    Versions(versions_table(boards, metadata), board.KEPT),
+)
+
 READ_MODELS = (
-    ReadModel(tickets, ticket.Ticket, lambda event: event.ticket_id, ticket.evolve),
-    ReadModel(comments, comment.Comment, lambda event: event.comment_id, comment.evolve),
+    TICKETS,
+    COMMENTS,
     ReadModel(histories, phase_history.PhaseHistory, lambda event: event.ticket_id, phase_history.evolve),
-    ReadModel(tasks, task.Task, lambda event: event.task_id, task.evolve),
-    ReadModel(gates, gate.Gate, lambda event: event.gate_id, gate.evolve),
+    TASKS,
+    GATES,
     ReadModel(agents, agent.Agent, lambda event: event.agent_id, agent.evolve),
     ReadModel(workflows, workflow.Workflow, lambda event: event.version, workflow.evolve),
+    DISCOVERIES,
+    CARDS,
+    BOARDS,
 )

@@ -1,16 +1,17 @@
 """The read model of tasks: what each is, where it stands, and every attempt at it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from shared.contracts.messages import Event, Priority
+from services.projection.task_row import Attempt, Task
+from shared.contracts.discovery import DiscoveryBranchCreated
+from shared.contracts.messages import Event
 from shared.contracts.projection import DependencyOutcome, TaskStatus
 from shared.contracts.task import (
     AttemptOutcome,
     Needs,
-    OnDependencyFailure,
     TaskCancelled,
     TaskClaimed,
     TaskCompleted,
@@ -37,68 +38,6 @@ TEXT_CHARACTERS = 2000
 """As much of an error or a summary as the row keeps; the journal holds it whole."""
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One try; without an outcome it goes on."""
-
-    attempt: int
-    agent_id: str
-    claimed_at: datetime
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    outcome: AttemptOutcome | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task as the scheduler tells it."""
-
-    task_id: str
-    ticket_id: str
-    phase_id: str
-    visit: int
-    branched: bool
-    task_type: str
-    title: str
-    description: str
-    priority: Priority
-    required_capabilities: tuple[str, ...]
-    needs: Needs
-    on_dependency_failure: OnDependencyFailure
-    resources: tuple[str, ...]
-    timeout_seconds: float | None
-    max_retries: int
-    deadline: datetime | None
-    parent_task_id: str | None
-    template: str | None
-    repository: str | None
-    workflow_version: str | None
-    blocking_reasons: tuple[str, ...]
-    created_at: datetime
-    updated_at: datetime
-    depends_on: Mapping[str, DependencyOutcome]
-    dependents: tuple[str, ...] = ()
-    status: TaskStatus = "waiting"
-    held: bool = False
-    ready_at: datetime | None = None
-    rank: float | None = None
-    not_before: datetime | None = None
-    agent_id: str | None = None
-    """Who has it, or had it when it ended."""
-    claim_epoch: int = 0
-    attempt: int = 0
-    percent: float | None = None
-    message: str = ""
-    ended_at: datetime | None = None
-    reason: str = ""
-    summary: str | None = None
-    artifacts: tuple[str, ...] = ()
-    commit: str | None = None
-    late_reports: int = 0
-    attempts: tuple[Attempt, ...] = ()
-
-
 TaskEvent = (
     TaskCreated
     | TaskDependencyAdded
@@ -120,27 +59,40 @@ TaskEvent = (
     | TaskCancelled
     | TaskRetried
     | TaskLateReport
+    | DiscoveryBranchCreated
 )
-
 
 Changes = dict[str, Any]
 """Field of the row -> its new value."""
 
 
+def key(event: TaskEvent) -> str:
+    """The task that an event is about."""
+    return event.spawned_task_id if isinstance(event, DiscoveryBranchCreated) else event.task_id
+
+
 def evolve(task: Task | None, event: TaskEvent) -> Task | None:
-    """The task after `event`."""
+    """The task after `event`.
+
+    Of a task that a discovery spawned, the discovery may be heard of before the task is; either way both are
+    shown from `discovery.branch_created` on.
+    """
     if isinstance(event, TaskCreated):
-        return _created(event)
+        return _created(event, shown=event.discovery_id is None or (task is not None and task.shown))
+    if isinstance(event, DiscoveryBranchCreated):
+        return replace(task, shown=True) if task else _spawned(event)
     return task and Task(**vars(task) | _CHANGES[type(event)](task, event))
 
 
-def _created(event: TaskCreated) -> Task:
+def _created(event: TaskCreated, *, shown: bool) -> Task:
     return Task(
         task_id=event.task_id,
         ticket_id=event.ticket_id,
         phase_id=event.phase_id,
         visit=event.visit,
         branched=event.branched,
+        discovery_id=event.discovery_id,
+        shown=shown,
         task_type=event.task_type,
         title=event.title,
         description=event.description,
@@ -160,6 +112,38 @@ def _created(event: TaskCreated) -> Task:
         created_at=event.created_at,
         updated_at=event.created_at,
         depends_on=dict.fromkeys(event.depends_on, "open"),
+    )
+
+
+def _spawned(event: DiscoveryBranchCreated) -> Task:
+    """As much of the task as its discovery tells, until the scheduler is heard."""
+    return Task(
+        task_id=event.spawned_task_id,
+        ticket_id=event.ticket_id,
+        phase_id=event.spawn_phase_id,
+        visit=event.visit,
+        branched=False,
+        discovery_id=event.discovery_id,
+        shown=True,
+        task_type=event.task_type,
+        title=event.title,
+        description=event.description,
+        priority=event.priority,
+        required_capabilities=event.required_capabilities,
+        needs="all",
+        on_dependency_failure="block",
+        resources=(),
+        timeout_seconds=None,
+        max_retries=0,
+        deadline=None,
+        parent_task_id=event.parent_task_id,
+        template=None,
+        repository=None,
+        workflow_version=None,
+        blocking_reasons=(),
+        created_at=event.at,
+        updated_at=event.at,
+        depends_on={},
     )
 
 

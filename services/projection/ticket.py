@@ -44,6 +44,10 @@ class Ticket:
     """When it last moved, or said or waited for something else."""
 
 
+FIXED = ("ticket_id", "workflow", "parent_ticket_id", "opened_by", "opened_at")
+KEPT = tuple(name for name in Ticket.__dataclass_fields__ if name not in FIXED)
+"""What of a ticket may change; every version of it is kept."""
+
 TicketEvent = TicketOpened | TicketEdited | BlockerAdded | BlockerRemoved | TicketMigrated | PhaseTransitioned
 
 

@@ -20,7 +20,7 @@ AsOf = Annotated[
     Annotated[int, Field(ge=0)] | AwareDatetime | None,
     Field(
         default=None,
-        description="Show it as it was: a sequence of the journal, or a time, ISO 8601 with its offset. A time "
+        description="Show it as it was: a sequence of the journal, or a time, ISO 8601 with offset. A time "
         "stands for everything that was heard before the first event that happened later.",
     ),
 ]
@@ -582,17 +582,6 @@ class Board(Query):
     as_of: AsOf = None
 
 
-class Timeline(Query):
-    """What happened to a ticket, in words, oldest first."""
-
-    position_of = "phase"
-
-    ticket_id: Key
-    as_of: AsOf = None
-    after: int = Field(default=0, ge=0, description="Go on behind this sequence.")
-    limit: Limit = 100
-
-
 class Discoveries(Query):
     """How discoveries come about and end: counts, rates and times, of one ticket or of all."""
 
@@ -600,17 +589,3 @@ class Discoveries(Query):
 
     ticket_id: Key | None = None
     as_of: AsOf = None
-
-
-class Brief(Query):
-    """All an agent must know for a task.
-
-    When it does not fit into `max_tokens`, these go first, in this order: memories, open discoveries, next
-    steps, the context, the ticket's description, the phase prompt, the task's description, why the work came
-    back. The task, what done means and the expected outputs are never cut.
-    """
-
-    position_of = "scheduler"
-
-    task_id: Key
-    max_tokens: int = Field(default=8000, ge=200, le=200_000, description="Tokens of o200k_base.")

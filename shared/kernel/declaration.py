@@ -43,6 +43,20 @@ class Index:
 
 
 @dataclass(frozen=True)
+class Versions:
+    """Past rows of a read model: whatever it showed at any point of the journal can be shown again.
+
+    `table` is made by `versions_table`. `kept` names the fields that may change. A change of those that
+    are `quiet` too makes no version of its own: the past shows them as they were at the last other change.
+    Rows that have versions are never deleted.
+    """
+
+    table: Table
+    kept: Sequence[str]
+    quiet: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class ReadModel:
     """A table folded from every event of every service, in the order of the journal.
 
@@ -55,11 +69,17 @@ class ReadModel:
     row: type[Any]
     key: Callable[[Any], str | None]
     evolve: Callable[[Any, Any], Any]
+    versions: Versions | None = None
 
     @property
     def name(self) -> str:
         """Name of the table."""
         return self.table.name
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        """Its table, and that of its versions."""
+        return (self.table, self.versions.table) if self.versions else (self.table,)
 
 
 class Pending(Protocol):

@@ -3,7 +3,9 @@
 import hashlib
 import inspect
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -30,6 +32,7 @@ from shared.kernel.decider import Unavailable
 from shared.kernel.declaration import ReadModel
 from shared.kernel.received import Received
 from shared.kernel.rows import key_of, write_rows
+from shared.kernel.versions import Keeping, Version
 
 metadata = MetaData()
 journal = Table(
@@ -45,6 +48,7 @@ journal = Table(
     Column("version", Integer, nullable=False),
     Column("schema", SmallInteger, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
+    Column("clock", DateTime(timezone=True), nullable=False),
     Column("actor", Text, nullable=False),
     Column("correlation", Text, nullable=False),
     Column("command_id", Text, nullable=False),
@@ -55,8 +59,10 @@ journal = Table(
 )
 """Every event of every service in the order it was heard here: the one order that all read models share.
 
-The sequence is dense: it is given under a lock that is held until the commit.
+The sequence is dense: it is given under a lock that is held until the commit. `clock` is the latest `at` so
+far, so that a time has one place in the journal although services are not heard in the order of their times.
 """
+Index("journal_by_clock", journal.c.clock, journal.c.sequence)
 Index("journal_by_key", journal.c.key, journal.c.sequence)
 Index("journal_by_type", journal.c.type, journal.c.sequence)
 Index("journal_by_trigger", journal.c.trigger, postgresql_where=journal.c.trigger.is_not(None))
@@ -84,6 +90,10 @@ APPEND = (
 )
 
 
+Numbered = tuple[int, Event]
+"""An event with its sequence."""
+
+
 class Fold:
     """Folds events into one read model."""
 
@@ -92,26 +102,38 @@ class Fold:
         self.events = events_of(model)
         self._adapter: TypeAdapter[Any] = TypeAdapter(model.row)
         self._key = key_of(model.table)
+        self._keeping = Keeping(model.versions) if model.versions else None
 
-    async def apply(self, connection: Any, events: Sequence[Event], table: str | None = None) -> set[str]:
-        """Load the rows the events are about, fold in memory, write them back; answers the rows' keys."""
-        by_key: dict[str, list[Event]] = defaultdict(list)
-        for event in events:
+    async def apply(
+        self, connection: Any, events: Sequence[Numbered], named: Callable[[str], str] = str
+    ) -> set[str]:
+        """Load the rows the events are about, fold in memory, write them back; answers the rows' keys.
+
+        `named` says what the tables are called, where copies of them are meant.
+        """
+        by_key: dict[str, list[Numbered]] = defaultdict(list)
+        for sequence, event in events:
             if type(event) in self.events and (key := self.model.key(event)) is not None:
-                by_key[key].append(event)
+                by_key[key].append((sequence, event))
         if not by_key:
             return set()
-        name = table or self.model.name
+        name = named(self.model.name)
         before = await self._load(connection, name, list(by_key))
-        after = {key: self._folded(before.get(key), happened) for key, happened in by_key.items()}
+        made: list[Version] = []
+        after = {key: self._folded(key, before.get(key), happened, made) for key, happened in by_key.items()}
         rows = [row for row in after.values() if row is not None]
         gone = [key for key, row in after.items() if row is None and key in before]
         await write_rows(connection, self.model.table, rows, gone, name)
+        if self._keeping:
+            await self._keeping.write(connection, made, named(self._keeping.table.name))
         return set(by_key)
 
-    def _folded(self, row: Any, events: Sequence[Event]) -> Any:
-        for event in events:
-            row = self.model.evolve(row, event)
+    def _folded(self, key: str, row: Any, events: Sequence[Numbered], made: list[Version]) -> Any:
+        for sequence, event in events:
+            before, row = row, self.model.evolve(row, event)
+            if self._keeping and row is not None:
+                version = self._keeping.version(key, sequence, before, row)
+                made += [version] if version else []
         return row
 
     async def _load(self, connection: Any, name: str, keys: list[str]) -> dict[str, Any]:
@@ -141,14 +163,25 @@ class Journal:
         if not events:
             return
         await hold(connection)
-        last = await head(connection)
+        last, clock = await self._end(connection)
         if last == 0:
             await self._sign(connection)
-        numbered = [{"sequence": n, **vars(received)} for n, received in enumerate(events, last + 1)]
-        await connection.execute(APPEND, orjson.dumps(numbered).decode())
-        known = [event for received in events if (event := received.event()) is not None]
+        numbered = list(enumerate(events, last + 1))
+        clocks = accumulate((datetime.fromisoformat(received.at) for received in events), max, initial=clock)
+        next(clocks)
+        rows = [
+            {"sequence": n, "clock": at, **vars(received)}
+            for (n, received), at in zip(numbered, clocks, strict=True)
+        ]
+        await connection.execute(APPEND, orjson.dumps(rows).decode())
+        known = [(n, event) for n, received in numbered if (event := received.event()) is not None]
         for fold in self._folds:
             await fold.apply(connection, known)
+
+    async def _end(self, connection: Any) -> tuple[int, datetime]:
+        """The sequence and the clock of the newest event."""
+        row = await connection.fetchrow("SELECT sequence, clock FROM journal ORDER BY sequence DESC LIMIT 1")
+        return (row["sequence"], row["clock"]) if row else (0, datetime.min.replace(tzinfo=UTC))
 
     async def _sign(self, connection: Any) -> None:
         """Note what code makes the rows; of read models that come later, the earlier events are missing."""
@@ -186,4 +219,5 @@ def code_of(model: ReadModel) -> str:
     """Names the code that folds a read model: the module of its fold and the columns of its table."""
     columns = [f"{column.name} {column.type!r}" for column in model.table.columns]
     module = Path(inspect.getfile(inspect.unwrap(model.evolve))).read_bytes()
-    return hashlib.sha256(module + repr(columns).encode()).hexdigest()[:16]
+    kept = [model.versions.kept, model.versions.quiet] if model.versions else []
+    return hashlib.sha256(module + repr([columns, *kept]).encode()).hexdigest()[:16]

@@ -16,13 +16,13 @@ import structlog
 from sqlalchemy import MetaData, Table, quoted_name
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from shared.contracts.messages import Event
 from shared.kernel.database import open_pool
 from shared.kernel.decider import Refused, Unavailable
 from shared.kernel.declaration import ReadModel, Service
 from shared.kernel.journal import Fold, code_of, head, hold
 from shared.kernel.reads import DIALECT
 from shared.kernel.renaming import rename, renamed
+from shared.kernel.rows import key_of
 from shared.kernel.wire import read_event
 
 log = structlog.get_logger()
@@ -43,6 +43,10 @@ SWAP_WAIT = "2s"
 """How long the swap may wait for queries that are under way: everybody else waits behind it."""
 
 ALL = 'SELECT "{key}" AS key FROM "{live}" UNION SELECT "{key}" FROM "{copy}"'
+ROWS_OF_KEY = (
+    'LATERAL (SELECT jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)::text)::text AS rows FROM "{table}" t'
+    ' WHERE t."{key}" = k.key)'
+)
 LATE = "SELECT unnest($1::text[]) AS key"
 
 Kind = Literal["build", "old"]
@@ -144,8 +148,7 @@ class Copy:
         self._progress = progress
         self._fold = Fold(model)
         self._types = sorted(event.wire_name() for event in self._fold.events)
-        self._table = copy_name(model, kind)
-        self._key = str(next(iter(model.table.primary_key.columns)).name)
+        self._table = self._named(model.name)
         self._code: str | None = None
         self._sequence = 0
         self._events = 0
@@ -155,8 +158,10 @@ class Copy:
         """An empty table in the place of whatever an earlier rebuild has left."""
         self._code = code_of(self._model)
         async with self._connection.transaction():
-            await self._connection.execute(f'DROP TABLE IF EXISTS "{self._table}"')
-            await self._connection.execute(str(CreateTable(self._blueprint()).compile(dialect=DIALECT)))
+            for table in self._model.tables:
+                await self._connection.execute(f'DROP TABLE IF EXISTS "{self._named(table.name)}"')
+                made = CreateTable(self._blueprint(table)).compile(dialect=DIALECT)
+                await self._connection.execute(str(made))
             await self._connection.execute(
                 "INSERT INTO read_models (name, state, changed_at) VALUES ($1, 'missing', now())"
                 " ON CONFLICT DO NOTHING",
@@ -185,7 +190,8 @@ class Copy:
             await hold(self._connection)
             held_at = monotonic()
             late = await self._fold_to(await head(self._connection))
-            differences += await self._differing(LATE, sorted(late))
+            for table in self._model.tables:
+                differences += await self._differing(table, LATE, sorted(late))
             rebuilt = Rebuilt(
                 read_model=self._model.name,
                 swapped=accept_differences or not differences,
@@ -215,14 +221,14 @@ class Copy:
     async def _fold_window(self, until: int, end: int) -> set[str]:
         async with self._connection.transaction():
             rows = await self._connection.fetch(
-                "SELECT type, schema, data FROM journal"
+                "SELECT sequence, type, schema, data FROM journal"
                 " WHERE sequence > $1 AND sequence <= $2 AND type = ANY ($3) ORDER BY sequence",
                 self._sequence,
                 until,
                 self._types,
             )
-            events: list[Event] = [read_event(row["type"], row["schema"], row["data"]) for row in rows]
-            keys = await self._fold.apply(self._connection, events, self._table)
+            events = [(row["sequence"], read_event(row["type"], row["schema"], row["data"])) for row in rows]
+            keys = await self._fold.apply(self._connection, events, self._named)
             await self._note(**{f"{self._kind}_sequence": until})
         self._sequence = until
         self._events += len(events)
@@ -231,18 +237,23 @@ class Copy:
 
     async def _prepare(self) -> None:
         """The indexes cost less after the load; and the planner shall know the table before queries come."""
-        if self._kind == "build":
-            for index in sorted(self._blueprint().indexes, key=lambda index: str(index.name)):
-                statement = str(CreateIndex(index).compile(dialect=DIALECT))
-                await self._connection.execute(statement, timeout=STATEMENT_SECONDS)
-        await self._connection.execute(f'ANALYZE "{self._table}"', timeout=STATEMENT_SECONDS)
+        for table in self._model.tables:
+            copy = self._blueprint(table)
+            if self._kind == "build":
+                for index in sorted(copy.indexes, key=lambda index: str(index.name)):
+                    statement = str(CreateIndex(index).compile(dialect=DIALECT))
+                    await self._connection.execute(statement, timeout=STATEMENT_SECONDS)
+            await self._connection.execute(f'ANALYZE "{copy.name}"', timeout=STATEMENT_SECONDS)
 
-    def _blueprint(self) -> Table:
-        """The table as it is declared, under the name of the copy."""
-        table = self._model.table.to_metadata(MetaData(), name=self._table)
-        for index in table.indexes:
-            index.name = quoted_name(renamed(str(index.name), self._model.name, self._table), None)
-        return table
+    def _blueprint(self, table: Table) -> Table:
+        """A table as it is declared, under the name of the copy."""
+        copy = table.to_metadata(MetaData(), name=self._named(table.name))
+        for index in copy.indexes:
+            index.name = quoted_name(renamed(str(index.name), table.name, copy.name), None)
+        return copy
+
+    def _named(self, table: str) -> str:
+        return copy_name(table, self._kind)
 
     async def _compared(self) -> list[str]:
         """The keys of rows that differ from the live ones, in one snapshot of both tables and of the journal.
@@ -251,9 +262,13 @@ class Copy:
         """
         async with self._connection.transaction(isolation="repeatable_read"):
             await self._fold_to(await head(self._connection))
-            if await self._checksum(self._table) == await self._checksum(self._model.name):
-                return []
-            return await self._differing(ALL.format(live=self._model.name, copy=self._table, key=self._key))
+            differences: list[str] = []
+            for table in self._model.tables:
+                live, copy = table.name, self._named(table.name)
+                if await self._checksum(copy) != await self._checksum(live):
+                    keys = ALL.format(live=live, copy=copy, key=key_of(table))
+                    differences += await self._differing(table, keys)
+            return differences
 
     async def _checksum(self, table: str) -> tuple[int, Any]:
         """Over the canonical JSON of every row; a sum does not mind the order in which the rows lie."""
@@ -263,13 +278,13 @@ class Copy:
         )
         return row["n"], row["hashes"]
 
-    async def _differing(self, keys: str, *arguments: Any) -> list[str]:
-        key = f'"{self._key}"'
+    async def _differing(self, table: Table, keys: str, *arguments: Any) -> list[str]:
+        """Those of `keys` whose row, or whose versions, are not the same in both tables."""
+        live = ROWS_OF_KEY.format(table=table.name, key=key_of(table))
+        copy = ROWS_OF_KEY.format(table=self._named(table.name), key=key_of(table))
         rows = await self._connection.fetch(
-            f"SELECT k.key FROM ({keys}) AS k"  # noqa: S608 - names of declared tables
-            f' LEFT JOIN "{self._model.name}" l ON l.{key} = k.key'
-            f' LEFT JOIN "{self._table}" c ON c.{key} = k.key'
-            f" WHERE to_jsonb(l)::text IS DISTINCT FROM to_jsonb(c)::text ORDER BY 1 LIMIT {DIFFERENCES}",
+            f"SELECT k.key FROM ({keys}) AS k, {live} AS l, {copy} AS c"  # noqa: S608 - names of declared tables
+            f" WHERE l.rows IS DISTINCT FROM c.rows ORDER BY 1 LIMIT {DIFFERENCES}",
             *arguments,
             timeout=STATEMENT_SECONDS,
         )
@@ -295,14 +310,15 @@ class Copy:
             await self._note(state="rolled_back")
 
     async def _swap(self) -> None:
-        live, build, old = self._model.name, copy_name(self._model, "build"), copy_name(self._model, "old")
         await self._connection.execute(f"SET LOCAL lock_timeout = '{SWAP_WAIT}'")
-        spare = old if self._kind == "build" else build
-        await self._connection.execute(f'DROP TABLE IF EXISTS "{spare}"')
-        if self._kind == "old":
-            await rename(self._connection, old, build)
-        await rename(self._connection, live, old)
-        await rename(self._connection, build, live)
+        for table in self._model.tables:
+            live, build, old = table.name, copy_name(table.name, "build"), copy_name(table.name, "old")
+            spare = old if self._kind == "build" else build
+            await self._connection.execute(f'DROP TABLE IF EXISTS "{spare}"')
+            if self._kind == "old":
+                await rename(self._connection, old, build)
+            await rename(self._connection, live, old)
+            await rename(self._connection, build, live)
 
     async def _note(self, **values: Any) -> None:
         changes = ", ".join(f"{name} = ${number}" for number, name in enumerate(values, 2))
@@ -313,6 +329,6 @@ class Copy:
         )
 
 
-def copy_name(model: ReadModel, kind: Kind) -> str:
+def copy_name(table: str, kind: Kind) -> str:
     """`tickets__build`, `tickets__old`."""
-    return f"{model.name}__{kind}"
+    return f"{table}__{kind}"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from services.projection.tables import READ_MODELS
 from shared.contracts.gate import EvidenceRef, Finding
 from shared.contracts.messages import Event, Priority
-from shared.contracts.workflow import Workflow
+from shared.contracts.workflow import Column, Workflow
 from shared.kernel.declaration import ReadModel
 from shared.kernel.journal import events_of
 from tests.projection.given import WORKFLOW, at, created, opened
@@ -35,6 +35,11 @@ NAMED: dict[str, Strategy] = {
     "ticket_id": st.sampled_from(TICKETS),
     "task_id": st.sampled_from(TASKS),
     "agent_id": st.sampled_from(AGENTS),
+    "discovery_id": st.sampled_from(("D1", "D2")),
+    "spawned_task_id": st.sampled_from(TASKS),
+    "workflow": st.sampled_from(("short", "long")),
+    "column": st.sampled_from(("todo", "doing")),
+    "to_column": st.sampled_from(("todo", "doing")),
     "gate_id": st.sampled_from(("T1.DO.1", "T2.DO.1")),
     "request_id": st.sampled_from(("R1", "R2")),
     "dependency_id": st.sampled_from(TASKS),
@@ -52,6 +57,7 @@ PLAIN: dict[Any, Strategy] = {
     datetime: st.integers(0, 10**9).map(lambda micros: at(micros / 10**6)),
     Priority: st.sampled_from(Priority),
     Workflow: st.just(WORKFLOW),
+    Column: st.builds(Column, id=keys, name=st.none() | words, wip_limit=st.none(), phases=st.just(("DO",))),
     Finding: st.builds(Finding, criterion=words, reason=st.none() | words),
     EvidenceRef: st.builds(EvidenceRef, artifact_id=keys, artifact_type=keys),
     Any: json,

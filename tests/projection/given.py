@@ -9,11 +9,13 @@ from uuid import NAMESPACE_OID, uuid5
 import orjson
 
 from shared.contracts.agent import AgentRegistered
+from shared.contracts.board import BoardAdopted, CardAdded, CardMoved, CardWaiting
+from shared.contracts.discovery import DiscoveryBranchCreated, DiscoveryRecorded
 from shared.contracts.gate import GateArtifactSubmitted, GateFailed, GatePassed
 from shared.contracts.messages import Event
 from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
 from shared.contracts.task import TaskClaimed, TaskCreated
-from shared.contracts.workflow import Phase, TaskTemplate, Workflow
+from shared.contracts.workflow import Column, Phase, TaskTemplate, Workflow
 from shared.kernel.received import Received
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -124,6 +126,109 @@ def submitted(artifact_id: str, seconds: float, **changes: Any) -> GateArtifactS
         "submitted_at": at(seconds),
     }
     return GateArtifactSubmitted(**fields | changes)
+
+
+def found(discovery_id: str = "D1", task_id: str = "K1", **changes: Any) -> DiscoveryRecorded:
+    """Something was found at a task of the ticket T1."""
+    fields: dict[str, Any] = {
+        "discovery_id": discovery_id,
+        "ticket_id": "T1",
+        "source_task_id": task_id,
+        "discovery_type": "bug",
+        "description": "The last line is lost.",
+        "phase_id": "DO",
+        "visit": 1,
+        "actor": "A1",
+        "recorded_at": at(20),
+    }
+    return DiscoveryRecorded(**fields | changes)
+
+
+def branched(
+    discovery_id: str = "D1", source: str = "K1", spawned: str = "K3", **changes: Any
+) -> DiscoveryBranchCreated:
+    """A discovery has spawned a task."""
+    fields: dict[str, Any] = {
+        "discovery_id": discovery_id,
+        "ticket_id": "T1",
+        "discovery_type": "bug",
+        "discovery_description": "The last line is lost.",
+        "source_task_id": source,
+        "spawned_task_id": spawned,
+        "spawn_phase_id": "DO",
+        "visit": 1,
+        "priority": "LOW",
+        "depth": 1,
+        "task_type": "discovery_bug",
+        "title": f"Task {spawned}",
+        "description": "Keep it.",
+        "parent_task_id": source,
+        "recorded": True,
+        "actor": "A1",
+        "at": at(21),
+    }
+    return DiscoveryBranchCreated(**fields | changes)
+
+
+def adopted() -> BoardAdopted:
+    """The board of the short workflow: todo, at most one doing, done."""
+    columns = (
+        Column(id="todo", phases=("DO",)),
+        Column(id="doing", name="Doing", phases=("REVIEW",), wip_limit=1),
+        Column(id="done", phases=("DONE",)),
+    )
+    return BoardAdopted(workflow="short", version="v1", columns=columns, at=at(0))
+
+
+def card_added(ticket_id: str = "T1", column: str = "todo", rank: str = "a") -> CardAdded:
+    """A ticket has a card."""
+    return CardAdded(
+        ticket_id=ticket_id,
+        title=f"Ticket {ticket_id}",
+        priority="HIGH",
+        workflow="short",
+        workflow_version="v1",
+        phase_id="DO",
+        column=column,
+        rank=rank,
+        at=at(1),
+    )
+
+
+def card_moved(
+    ticket_id: str, from_column: str, to_column: str, to_phase: str = "REVIEW", move: int = 1, rank: str = "b"
+) -> CardMoved:
+    """A card is in another column."""
+    return CardMoved(
+        ticket_id=ticket_id,
+        workflow="short",
+        from_column=from_column,
+        to_column=to_column,
+        from_phase="DO",
+        to_phase=to_phase,
+        visit=1,
+        move=move,
+        rank=rank,
+        terminal=to_phase == "DONE",
+        at=at(60 + move),
+    )
+
+
+def waiting(ticket_id: str, column: str = "doing") -> CardWaiting:
+    """A card stands in line for a slot."""
+    return CardWaiting(
+        ticket_id=ticket_id,
+        workflow="short",
+        column=column,
+        from_phase="DO",
+        to_phase="REVIEW",
+        move=0,
+        place=1,
+        limit=1,
+        actor="ann",
+        wish="c1",
+        at=at(55),
+    )
 
 
 def registered(agent_id: str = "A1", session: int = 1, seconds: float = 0) -> AgentRegistered:

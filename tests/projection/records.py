@@ -66,6 +66,19 @@ class Records:
         rows = [orjson.loads(record["row"]) for record in found]
         return {row[key_of(table)]: row for row in rows}
 
+    async def versions(self, table: str) -> list[str]:
+        """Every version of the rows of a table."""
+        found = await self.fetch(
+            f"SELECT to_jsonb(t)::text AS version FROM projection.{table}_versions t ORDER BY key, sequence"
+        )
+        return [record["version"] for record in found]
+
+    async def forget(self) -> None:
+        """Begin anew."""
+        tables = [table.name for model in READ_MODELS for table in model.tables]
+        await self.fetch(f"TRUNCATE projection.journal, {', '.join(f'projection.{name}' for name in tables)}")
+        self.log = Log()
+
 
 def key_of(table: str) -> str:
     """The key column of a read model or of a copy of it."""

@@ -11,14 +11,14 @@ from tests.projection.anything import careers, histories, interleaved
 from tests.projection.records import folded
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given((histories | careers).flatmap(lambda events: st.tuples(st.just(events), interleaved(events))))
 def test_services_may_be_heard_in_any_order(orders: tuple[list[Event], list[Event]]) -> None:
     one, another = orders
     assert folded(one) == folded(another)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(histories)
 def test_a_row_comes_back_from_its_table_as_it_went_there(events: list[Event]) -> None:
     rows = folded(events)

@@ -5,7 +5,9 @@ from typing import Any, get_args
 import pytest
 
 from services.projection.queries.task import TaskNotFound
-from services.projection.task import _CHANGES, Task, TaskEvent, evolve
+from services.projection.task import _CHANGES, TaskEvent, evolve
+from services.projection.task_row import Task
+from shared.contracts.discovery import DiscoveryBranchCreated
 from shared.contracts.messages import Event
 from shared.contracts.projection import GetTask, ListTasks
 from shared.contracts.task import (
@@ -156,7 +158,7 @@ def test_a_report_that_came_late_is_only_counted() -> None:
 
 
 def test_every_event_of_a_task_is_followed() -> None:
-    assert set(_CHANGES) == set(get_args(TaskEvent)) - {TaskCreated}
+    assert set(_CHANGES) == set(get_args(TaskEvent)) - {TaskCreated, DiscoveryBranchCreated}
 
 
 async def test_a_task_is_read_with_its_attempts(records: Records) -> None:

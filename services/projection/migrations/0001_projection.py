@@ -2,7 +2,7 @@
 
 from alembic import op
 from alembic.operations import Operations
-from sqlalchemy import Boolean, Column, DateTime, Double, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Index, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.kernel import journal
@@ -30,7 +30,21 @@ def _read_models() -> MetaData:
     _gates(tables)
     _agents(tables)
     _workflows(tables)
+    _discoveries(tables)
+    _board(tables)
+    for name in ("tickets", "comments", "tasks", "gates", "discoveries", "cards", "boards"):
+        _versions(tables, name)
     return tables
+
+
+def _versions(tables: MetaData, name: str) -> None:
+    Table(
+        f"{name}_versions",
+        tables,
+        Column("key", Text, primary_key=True),
+        Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+        Column("kept", JSONB, nullable=False),
+    )
 
 
 def _tickets(tables: MetaData) -> None:
@@ -92,6 +106,8 @@ def _tasks(tables: MetaData) -> None:
         Column("phase_id", Text, nullable=False),
         Column("visit", Integer, nullable=False),
         Column("branched", Boolean, nullable=False),
+        Column("discovery_id", Text),
+        Column("shown", Boolean, nullable=False),
         Column("task_type", Text, nullable=False),
         Column("title", Text, nullable=False),
         Column("description", Text, nullable=False),
@@ -192,4 +208,57 @@ def _workflows(tables: MetaData) -> None:
         Column("phases", JSONB, nullable=False),
         Column("gated", JSONB, nullable=False),
         Column("terminal", JSONB, nullable=False),
+    )
+
+
+def _discoveries(tables: MetaData) -> None:
+    discoveries = Table(
+        "discoveries",
+        tables,
+        Column("discovery_id", Text, primary_key=True),
+        Column("ticket_id", Text, nullable=False),
+        Column("source_task_id", Text, nullable=False),
+        Column("discovery_type", Text, nullable=False),
+        Column("description", Text, nullable=False),
+        Column("phase_id", Text, nullable=False),
+        Column("visit", Integer, nullable=False),
+        Column("recorded_by", Text, nullable=False),
+        Column("recorded_at", DateTime(timezone=True), nullable=False),
+        Column("shown", Boolean, nullable=False),
+        Column("status", Text, nullable=False),
+        Column("branches", JSONB, nullable=False),
+        Column("times_recorded", Integer, nullable=False),
+        Column("closed_at", DateTime(timezone=True)),
+        Column("automatic", Boolean, nullable=False),
+        Column("reason", Text, nullable=False),
+    )
+    by_age = (discoveries.c.recorded_at, discoveries.c.discovery_id)
+    Index("discoveries_by_ticket", discoveries.c.ticket_id, *by_age)
+
+
+def _board(tables: MetaData) -> None:
+    cards = Table(
+        "cards",
+        tables,
+        Column("ticket_id", Text, primary_key=True),
+        Column("workflow", Text, nullable=False),
+        Column("opened_at", DateTime(timezone=True), nullable=False),
+        Column("title", Text, nullable=False),
+        Column("priority", Text, nullable=False),
+        Column("phase_id", Text, nullable=False),
+        Column("column_id", Text),
+        Column("rank", Text(collation="C"), nullable=False),
+        Column("since", DateTime(timezone=True), nullable=False),
+        Column("move", Integer, nullable=False),
+        Column("returned", Text),
+    )
+    Index("cards_in_order", cards.c.workflow, cards.c.column_id, cards.c.rank, cards.c.ticket_id)
+    Table(
+        "boards",
+        tables,
+        Column("workflow", Text, primary_key=True),
+        Column("version", Text, nullable=False),
+        Column("columns", JSONB, nullable=False),
+        Column("line", JSONB, nullable=False),
+        Column("reserved", JSONB, nullable=False),
     )

@@ -17,7 +17,7 @@ async def list_agents(query: ListAgents, reading: Reading) -> Agents:
     """A page, by id."""
     held = (
         select(func.jsonb_agg(aggregate_order_by(tasks.c.task_id, tasks.c.task_id)).label("tasks"))
-        .where(tasks.c.agent_id == agents.c.agent_id, in_work)
+        .where(tasks.c.agent_id == agents.c.agent_id, in_work, tasks.c.shown)
         .lateral("held")
     )
     busy = (agents.c.status == "IDLE") & held.c.tasks.is_not(None)

@@ -53,7 +53,7 @@ def _noted() -> Select[Any]:
 
 def _of_table(model: ReadModel) -> tuple[Label[Any], Label[Any]]:
     rows = select(func.count()).select_from(model.table).scalar_subquery()
-    old = func.to_regclass(copy_name(model, "old")).is_not(None)
+    old = func.to_regclass(copy_name(model.name, "old")).is_not(None)
     return rows.label(f"{model.name}_rows"), old.label(f"{model.name}_old")
 
 

@@ -19,7 +19,7 @@ class TaskNotFound(Refused):
 
 async def get_task(query: GetTask, reading: Reading) -> TaskView:
     """One task, whole."""
-    rows = await reading.rows(select(tasks).where(tasks.c.task_id == query.task_id))
+    rows = await reading.rows(select(tasks).where(tasks.c.task_id == query.task_id, tasks.c.shown))
     if not rows:
         raise _not_found(query.task_id)
     return TaskView.model_validate(rows[0])
@@ -29,7 +29,10 @@ async def list_tasks(query: ListTasks, reading: Reading) -> Tasks:
     """A page, newest first."""
     age = tuple_(tasks.c.created_at, tasks.c.task_id)
     found = (
-        select(*SUMMARY).order_by(tasks.c.created_at.desc(), tasks.c.task_id.desc()).limit(query.limit + 1)
+        select(*SUMMARY)
+        .where(tasks.c.shown)
+        .order_by(tasks.c.created_at.desc(), tasks.c.task_id.desc())
+        .limit(query.limit + 1)
     )
     if query.ticket_id:
         found = found.where(tasks.c.ticket_id == query.ticket_id)
