@@ -3,13 +3,14 @@
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from omoi.cli.assigning import assign
 from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run, tell
 from omoi.cli.tickets import decide, moment, short
 from shared.contracts.messages import Command, Priority
 from shared.contracts.projection import ListTasks
-from shared.contracts.task import CancelTask, Explain, GetTask, ReprioritiseTask, RetryTask
+from shared.contracts.task import CancelTask, Explain, GetTask, ListAttempts, ReprioritiseTask, RetryTask
 
 app = typer.Typer(
     no_args_is_help=True, help="Look at tasks, and assign, cancel, retry and reprioritise them."
@@ -75,18 +76,57 @@ def _show(task: dict[str, Any]) -> None:
         "locks": ", ".join(task["resources"]),
         "waits for": ", ".join(task["waits_for"]),
         "deadline": task["deadline"] and moment(task["deadline"]),
+        "cancelled": task["cancelled"] and f"{moment(task['cancelled']['at'])} by {task['cancelled']['by']}",
     }
     for name, value in lines.items():
         if value:
             out.print(f"  {name:<14}{value}")
     if task["description"]:
         out.print(f"\n{task['description']}\n")
-    rows = [
-        (a["attempt"], a["agent_id"], a["status"], moment(a["claimed_at"]), a["error"])
-        for a in task["attempts"]
-    ]
-    columns = ("attempt", "agent", "status", "claimed at", "error")
+    rows = [(a["attempt"], a["agent_id"], a["status"], *_times(a), a["error"]) for a in task["attempts"]]
+    columns = ("attempt", "agent", "status", *TIMES, "error")
     print_table("", columns, rows, "Nobody has claimed it yet.")
+
+
+TIMES = ("claimed", "started", "ended")
+
+
+def _times(attempt: dict[str, Any]) -> list[str]:
+    return [moment(at) if (at := attempt[f"{name}_at"]) else "" for name in TIMES]
+
+
+@app.command()
+def attempts(
+    *,
+    task: Annotated[str | None, typer.Option(help="Only those at this task.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only this agent's.")] = None,
+    ticket: Annotated[str | None, typer.Option(help="Only those at tasks of this ticket.")] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(help="open, completed, failed, timed_out, lease_expired, cancelled or handed_over."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    after: Annotated[str, typer.Option(help="Go on behind this attempt.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List attempts at tasks, the newest claim first."""
+    wanted = {"task_id": task, "agent_id": agent, "ticket_id": ticket, "outcome": outcome}
+    try:
+        query = ListAttempts.model_validate({**wanted, "limit": limit, "after": after})
+    except ValidationError as wrong:
+        raise typer.BadParameter(wrong.errors()[0]["msg"]) from None
+    tell(query, as_json, _attempts)
+
+
+def _attempts(found: dict[str, Any]) -> None:
+    rows = [
+        (a["task_id"], a["attempt"], a["agent_id"], a["outcome"] or "open", *_times(a), a["error"])
+        for a in found["attempts"]
+    ]
+    columns = ("task", "attempt", "agent", "outcome", *TIMES, "error")
+    print_table("", columns, rows, "There were no such attempts.")
+    if found["next"]:
+        out.print(f"There are more: --after {found['next']}")
 
 
 def explain(task_id: TaskId, as_json: Json = False) -> None:

@@ -1,8 +1,9 @@
-"""The attempts at a task, read off its history."""
+"""The attempts at a task: what its events make of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import reduce
 from typing import Literal
 
 from shared.contracts.messages import Event
@@ -35,18 +36,40 @@ class Attempt:
     ended_at: datetime | None = None
     error: str | None = None
 
+    @property
+    def open(self) -> bool:
+        """Whether it goes on."""
+        return self.ended_at is None
 
-def attempts(history: Iterable[Event]) -> list[Attempt]:
+
+Attempts = tuple[Attempt, ...]
+TELLING = (
+    TaskClaimed,
+    TaskStarted,
+    TaskCompleted,
+    TaskFailed,
+    TaskRetryScheduled,
+    TaskTimedOut,
+    TaskLeaseExpired,
+    TaskCancelled,
+)
+"""The events that say something of an attempt."""
+
+
+def attempts(history: Iterable[Event]) -> Attempts:
     """Every attempt, oldest first."""
-    found: list[Attempt] = []
-    for event in history:
-        if isinstance(event, TaskClaimed):
-            if event.handed_over_from:
-                found[-1] = replace(found[-1], status="handed_over", ended_at=event.claimed_at)
-            found.append(Attempt(event.attempt, event.claim_epoch, event.agent_id, event.claimed_at))
-        elif found and found[-1].ended_at is None:
-            found[-1] = _gone_on(found[-1], event)
-    return found
+    return reduce(following, history, ())
+
+
+def following(known: Attempts, event: Event) -> Attempts:
+    """The attempts after one more event."""
+    if isinstance(event, TaskClaimed):
+        claimed = Attempt(event.attempt, event.claim_epoch, event.agent_id, event.claimed_at)
+        if event.handed_over_from:
+            given = replace(known[-1], status="handed_over", ended_at=event.claimed_at)
+            known = (*known[:-1], given)
+        return (*known, claimed)
+    return (*known[:-1], _gone_on(known[-1], event)) if known and known[-1].open else known
 
 
 def _gone_on(attempt: Attempt, event: Event) -> Attempt:

@@ -70,17 +70,14 @@ class Decision(Past):
         """The task of that id."""
         task = self.of(Task, task_id)
         if not task.exists:
-            raise TaskNotFound(f"There is no task {task_id}.", task_id=task_id)
+            raise TaskNotFound(task_id)
         return task
 
     def ticket(self, ticket_id: str) -> Ticket:
         """The ticket of that id."""
         ticket = self.of(Ticket, ticket_id)
         if not ticket.exists:
-            raise TicketNotFound(
-                f"The scheduler knows no ticket {ticket_id}. If it was opened a moment ago, try again.",
-                ticket_id=ticket_id,
-            )
+            raise TicketNotFound(ticket_id)
         return ticket
 
     def about(self, task_id: str) -> list[Fact]:

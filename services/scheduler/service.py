@@ -23,6 +23,7 @@ from services.scheduler.assignment import Assignment
 from services.scheduler.decision import AGGREGATES
 from services.scheduler.effects import ASSIGNING
 from services.scheduler.lock import Lock
+from services.scheduler.queries.attempt import list_attempts
 from services.scheduler.queries.candidate import ready_candidates
 from services.scheduler.queries.explanation import explain
 from services.scheduler.queries.graph import dag_status
@@ -36,6 +37,8 @@ from services.scheduler.tables import (
     agent_row,
     assignment_index,
     assignment_row,
+    attempt_index,
+    attempt_rows,
     lock_index,
     lock_row,
     row,
@@ -116,6 +119,7 @@ scheduler = Service(
         task.ReadyTasks: ready_tasks,
         task.DagStatus: dag_status,
         task.Explain: explain,
+        task.ListAttempts: list_attempts,
         lock.ListLocks: list_locks,
     },
     lookups={
@@ -125,6 +129,7 @@ scheduler = Service(
     },
     indexes=[
         Index(task_index, Task, row),
+        Index(attempt_index, Task, attempt_rows),
         Index(lock_index, Lock, lock_row),
         Index(share_index, Share, share_row),
         Index(agent_index, Agent, agent_row),

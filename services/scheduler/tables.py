@@ -186,6 +186,34 @@ assignment_index = Table(
 )
 
 
+# Every attempt at every task; `attempt_id` is `<task id>/<claim epoch>`.
+attempt_index = Table(
+    "attempt_index",
+    metadata,
+    Column("attempt_id", Text(collation="C"), primary_key=True),
+    Column("task_id", Text, nullable=False),
+    Column("ticket_id", Text, nullable=False),
+    Column("phase_id", Text, nullable=False),
+    Column("task_type", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("claim_epoch", Integer, nullable=False),
+    Column("agent_id", Text, nullable=False),
+    Column("claimed_at", DateTime(timezone=True), nullable=False),
+    Column("started_at", DateTime(timezone=True)),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("outcome", Text, nullable=False),  # `open` while it goes on
+    Column("error", Text),
+)
+for _named in ("task_id", "ticket_id", "agent_id", "outcome"):
+    Index(
+        f"attempt_index_by_{_named}",
+        attempt_index.c[_named],
+        attempt_index.c.claimed_at,
+        attempt_index.c.attempt_id,
+    )
+Index("attempt_index_by_time", attempt_index.c.claimed_at, attempt_index.c.attempt_id)
+
+
 def lane_of(task: Task) -> str:
     """Which agents a task is for: `["PHASE_TESTING","run_tests","python","testing"]`."""
     return json.dumps([task.phase_id, task.task_type, *task.required_capabilities], separators=(",", ":"))
@@ -232,6 +260,28 @@ def row(task: Task) -> Mapping[str, Any]:
         "ticket_limit": task.max_running_per_ticket,
         "workflow_limit": task.max_running_per_workflow,
     }
+
+
+def attempt_rows(task: Task) -> Sequence[Mapping[str, Any]]:
+    """The rows of the attempts at a task."""
+    return [
+        {
+            "attempt_id": f"{task.task_id}/{attempt.claim_epoch}",
+            "task_id": task.task_id,
+            "ticket_id": task.ticket_id,
+            "phase_id": task.phase_id,
+            "task_type": task.task_type,
+            "attempt": attempt.attempt,
+            "claim_epoch": attempt.claim_epoch,
+            "agent_id": attempt.agent_id,
+            "claimed_at": attempt.claimed_at,
+            "started_at": attempt.started_at,
+            "ended_at": attempt.ended_at,
+            "outcome": "open" if attempt.open else attempt.status,
+            "error": attempt.error,
+        }
+        for attempt in task.attempts
+    ]
 
 
 def agent_row(agent: Agent) -> Mapping[str, Any] | None:

@@ -1,10 +1,11 @@
 """A task: what is known of it, and how facts change it."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from services.scheduler.attempt import TELLING, Attempts, following
 from shared.contracts.messages import Event, Priority
 from shared.contracts.task import (
     Needs,
@@ -44,6 +45,11 @@ REASON_CHARACTERS = 2000
 class TaskNotFound(Refused):
     """No task has that id."""
 
+    def __init__(self, task_id: str) -> None:
+        super().__init__(
+            f"There is no task {task_id}. Check the id; omoi tasks list names them.", task_id=task_id
+        )
+
 
 class TaskEnded(Refused):
     """The task has ended in another way."""
@@ -51,7 +57,7 @@ class TaskEnded(Refused):
 
 @dataclass(frozen=True)
 class Task:
-    """What the rules must know of a task; attempts in full are in its history."""
+    """What the rules must know of a task, and its attempts; errors in full are in its history."""
 
     task_id: str = ""
     ticket_id: str = ""
@@ -93,6 +99,7 @@ class Task:
     """Attempts that came to nothing since it was made, or retried by hand."""
     reason: str = ""
     """Why it failed or was cancelled."""
+    attempts: Attempts = ()
 
     @property
     def exists(self) -> bool:
@@ -195,7 +202,15 @@ TaskEvent = (
 
 def evolve(task: Task, event: TaskEvent) -> Task:
     """The one transition function."""
-    return _CHANGES[type(event)](task, event)
+    changed = _CHANGES[type(event)](task, event)
+    return _with(changed, attempts=_attempts(task, event)) if isinstance(event, TELLING) else changed
+
+
+def _attempts(task: Task, event: TaskEvent) -> Attempts:
+    told = following(task.attempts, event)
+    if not told or not told[-1].error:
+        return told
+    return (*told[:-1], replace(told[-1], error=told[-1].error[:REASON_CHARACTERS]))
 
 
 def _with(task: Task, **changes: Any) -> Task:

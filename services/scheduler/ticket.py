@@ -22,6 +22,13 @@ from shared.kernel.decider import Aggregate, Refused
 class TicketNotFound(Refused):
     """The scheduler knows no ticket of that id."""
 
+    def __init__(self, ticket_id: str) -> None:
+        super().__init__(
+            f"The scheduler knows no ticket {ticket_id}. If it was opened a moment ago, try again; else "
+            "check the id: omoi ticket list names those there are.",
+            ticket_id=ticket_id,
+        )
+
 
 @dataclass(frozen=True)
 class Ticket:

@@ -227,7 +227,10 @@ async def test_a_claimed_task_explains_by_whom_and_until_when(shop: Shop) -> Non
 async def test_what_does_not_exist_is_not_found(
     shop: Shop, query: str, body: dict[str, str], code: str
 ) -> None:
-    assert (await shop.world.query(f"scheduler.{query}", body))["code"] == code
+    refused = await shop.world.query(f"scheduler.{query}", body)
+    assert refused["code"] == code
+    assert "ghost" in refused["message"]
+    assert "the id" in refused["message"]
 
 
 async def test_an_agent_that_waits_gets_the_task_when_it_comes(shop: Shop) -> None:

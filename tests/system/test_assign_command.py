@@ -35,6 +35,12 @@ def test_people_assign_ready_tasks_and_see_who_got_them_and_why_nobody_did(syste
     shown = system.json("tasks", "show", legs["task_id"], "--json")
     assert (shown["status"], shown["agent_id"]) == ("claimed", agent_id)
     assert "No agent fits" in system.cli("tasks", "show", fly["task_id"]).stdout
+    [attempt] = system.json("tasks", "attempts", "--agent", agent_id, "--outcome", "open", "--json")[
+        "attempts"
+    ]
+    assert (attempt["task_id"], attempt["attempt"]) == (legs["task_id"], 1)
+    assert agent_id in system.cli("tasks", "attempts", "--task", legs["task_id"]).stdout
+    assert "timed_out" in system.cli("tasks", "attempts", "--outcome", "lost").stderr
     again = system.json("tasks", "assign", "--ticket", ticket_id, "--json")["tasks"]
     assert [(one["task_id"], one["status"]) for one in again] == [(fly["task_id"], "ready")]
     assert "No agent fits" in again[0]["assignment"]["reason"]

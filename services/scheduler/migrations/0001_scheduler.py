@@ -177,6 +177,18 @@ def upgrade() -> None:
         Column("ticket_limit", Integer),
         Column("workflow_limit", Integer),
     )
+    _index_tasks(task_index)
+    _add_rooms(tables)
+    _add_agents_and_locks(tables)
+    _add_attempts(tables)
+    operations = Operations(op.get_context())
+    install_kernel(operations, "scheduler")
+    install_tables(operations, "scheduler", tables)
+    for statement in (NEEDS_OF, REFRESH_ROOMS, COUNT_READY, *TRIGGERS):
+        op.execute(statement)
+
+
+def _index_tasks(task_index: Table) -> None:
     columns = task_index.c
     Index(
         "task_index_by_rank",
@@ -203,15 +215,9 @@ def upgrade() -> None:
     Index("task_index_by_agent", columns.agent_id, postgresql_where=columns.agent_id.is_not(None))
     Index("task_index_by_ticket", columns.ticket_id, columns.ended, columns.task_id)
     Index("task_index_by_ready_at", columns.ready_at, postgresql_where=columns.lane.is_not(None))
-    _add_rooms_and_locks(tables)
-    operations = Operations(op.get_context())
-    install_kernel(operations, "scheduler")
-    install_tables(operations, "scheduler", tables)
-    for statement in (NEEDS_OF, REFRESH_ROOMS, COUNT_READY, *TRIGGERS):
-        op.execute(statement)
 
 
-def _add_rooms_and_locks(tables: MetaData) -> None:
+def _add_rooms(tables: MetaData) -> None:
     task_room = Table(
         "task_room",
         tables,
@@ -258,6 +264,9 @@ def _add_rooms_and_locks(tables: MetaData) -> None:
         Column("need", Text(collation="C"), primary_key=True),
         Column("rooms", Integer, nullable=False),
     )
+
+
+def _add_agents_and_locks(tables: MetaData) -> None:
     Table(
         "ready_count",
         tables,
@@ -294,3 +303,31 @@ def _add_rooms_and_locks(tables: MetaData) -> None:
         Column("request", Integer, nullable=False),
         Column("requested_at", DateTime(timezone=True), nullable=False),
     )
+
+
+def _add_attempts(tables: MetaData) -> None:
+    attempt_index = Table(
+        "attempt_index",
+        tables,
+        Column("attempt_id", Text(collation="C"), primary_key=True),
+        Column("task_id", Text, nullable=False),
+        Column("ticket_id", Text, nullable=False),
+        Column("phase_id", Text, nullable=False),
+        Column("task_type", Text, nullable=False),
+        Column("attempt", Integer, nullable=False),
+        Column("claim_epoch", Integer, nullable=False),
+        Column("agent_id", Text, nullable=False),
+        Column("claimed_at", DateTime(timezone=True), nullable=False),
+        Column("started_at", DateTime(timezone=True)),
+        Column("ended_at", DateTime(timezone=True)),
+        Column("outcome", Text, nullable=False),
+        Column("error", Text),
+    )
+    for named in ("task_id", "ticket_id", "agent_id", "outcome"):
+        Index(
+            f"attempt_index_by_{named}",
+            attempt_index.c[named],
+            attempt_index.c.claimed_at,
+            attempt_index.c.attempt_id,
+        )
+    Index("attempt_index_by_time", attempt_index.c.claimed_at, attempt_index.c.attempt_id)

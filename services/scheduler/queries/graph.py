@@ -15,7 +15,7 @@ _STANDING = [columns[name] for name in ("status", "ended", "held", "priority", "
 async def dag_status(query: DagStatus, reading: Reading) -> Dag:
     """A ticket's tasks as a graph."""
     if await reading.state(Ticket, query.ticket_id) is None:
-        raise TicketNotFound(f"The scheduler knows no ticket {query.ticket_id}.", ticket_id=query.ticket_id)
+        raise TicketNotFound(query.ticket_id)
     node = select(*OUTLINE, *_STANDING)
     rows = await reading.rows(node.where(columns.ticket_id == query.ticket_id).order_by(columns.task_id))
     elsewhere = {before for row in rows for before in row["depends_on"]} - {row["task_id"] for row in rows}

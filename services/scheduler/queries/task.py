@@ -8,7 +8,7 @@ from typing import Any
 from services.scheduler.assignment import Assignment
 from services.scheduler.attempt import attempts
 from services.scheduler.task import Task, TaskNotFound
-from shared.contracts.task import GetTask, TaskClaimed, TaskCreated
+from shared.contracts.task import GetTask, TaskCancelled, TaskClaimed, TaskCreated
 from shared.kernel.reading import Reading, Recorded
 
 
@@ -24,6 +24,7 @@ async def get_task(query: GetTask, reading: Reading) -> Mapping[str, Any]:
         "attempts": [asdict(attempt) for attempt in attempts(recorded.event for recorded in history)],
         "blocking_reasons": _blocking_reasons(history),
         "handover": _handover(history),
+        "cancelled": _cancelled(task, history),
         "assignment": await _assignment(task.task_id, reading),
     }
 
@@ -32,6 +33,14 @@ def _blocking_reasons(history: Sequence[Recorded]) -> list[str]:
     """Why the gate sent the ticket back to where this task was made."""
     created = (recorded.event for recorded in history if isinstance(recorded.event, TaskCreated))
     return [reason for event in created for reason in event.blocking_reasons]
+
+
+def _cancelled(task: Task, history: Sequence[Recorded]) -> Mapping[str, Any] | None:
+    """Who stopped it, why and when; None unless that is how it ended."""
+    if task.status != "cancelled":
+        return None
+    last = [recorded.event for recorded in history if isinstance(recorded.event, TaskCancelled)][-1]
+    return {"by": last.actor, "reason": last.reason, "at": last.cancelled_at}
 
 
 async def _assignment(task_id: str, reading: Reading) -> Mapping[str, Any] | None:
@@ -61,7 +70,7 @@ async def known_task(task_id: str, reading: Reading) -> Task:
     """The task of that id; refuses when there is none."""
     task = await reading.state(Task, task_id)
     if task is None:
-        raise TaskNotFound(f"There is no task {task_id}.", task_id=task_id)
+        raise TaskNotFound(task_id)
     return task
 
 
