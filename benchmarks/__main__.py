@@ -19,6 +19,7 @@ from benchmarks.figures import Figure
 from benchmarks.latency import latency
 from benchmarks.locks import locks
 from benchmarks.machine import load_average, sync_ms
+from benchmarks.memory import memory
 from benchmarks.read_model import read_model
 from benchmarks.registry import registry
 from benchmarks.relay import relay
@@ -34,6 +35,7 @@ STAGED: dict[str, Benchmark] = {
     "claims": claims,
     "latency": latency,
     "locks": locks,
+    "memory": memory,
     "read_model": read_model,
     "relay": relay,
     "registry": registry,

@@ -110,6 +110,9 @@ DECLARE
     near record;
     found integer := 0;
 BEGIN
+    IF model_id_ IS NULL THEN
+        RETURN;
+    END IF;
     FOR near IN EXECUTE format(
         'SELECT e.memory_id, 1 - (e.vector <=> $1) AS cosine FROM embeddings_%s e'
         ' ORDER BY e.vector::halfvec(1536) <=> $1::halfvec(1536) LIMIT %s',
@@ -128,42 +131,50 @@ BEGIN
 END
 $$;
 
--- Words that so many memories have that they find nothing by themselves; known from the planner's statistics.
-CREATE FUNCTION common_words(share real) RETURNS text[] LANGUAGE sql STABLE AS $$
-    SELECT coalesce(array_agg(w.word), '{}')
-    FROM pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) AS w (word, frequency)
-    WHERE s.schemaname = current_schema AND s.tablename = 'memories' AND s.attname = 'words'
-      AND w.word IS NOT NULL AND w.frequency > share
+-- The words of a text as the index holds them, the rarest first, and how many memories are expected to have one
+-- of those up to it. The planner's statistics know the frequent words; all others are taken for rare.
+CREATE FUNCTION words_of(wanted text) RETURNS TABLE (word text, up_to double precision)
+LANGUAGE sql STABLE AS $$
+    WITH known AS MATERIALIZED (
+        SELECT w.word, w.frequency
+        FROM pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) AS w (word, frequency)
+        WHERE s.schemaname = current_schema AND s.tablename = 'memories' AND s.attname = 'words'
+    ), sought AS (
+        SELECT t.word, coalesce(k.frequency, 0) AS frequency
+        FROM unnest(tsvector_to_array(to_tsvector('english', wanted))) AS t (word) LEFT JOIN known k USING (word)
+        ORDER BY 2, length(t.word) DESC, 1 LIMIT 64
+    )
+    SELECT s.word, sum(s.frequency) OVER (ORDER BY s.frequency, length(s.word) DESC, s.word)
+                   * (SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = 'memories'::regclass)
+    FROM sought s ORDER BY s.frequency, length(s.word) DESC, s.word
 $$;
 
--- The memories with the words of a text, ranked by all of them. Those with any of its rare words are looked
--- at; where all words are common ones, those with all of them.
+-- Any of these words. A word stands in quotes; a quote or a backslash in it is doubled.
+CREATE FUNCTION any_of(words text[]) RETURNS tsquery LANGUAGE sql IMMUTABLE AS $$
+    SELECT string_agg('''' || replace(replace(w, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery
+    FROM unnest(words) AS w
+$$;
+
+-- The memories with the words of a text, ranked by all of them. Looked at are those with its rarest words:
+-- as many words as several hundred memories have, and the rarest one in any case.
 CREATE FUNCTION with_words(wanted text, filter memory_filter, at_most integer)
 RETURNS TABLE (memory_id text, rank real) LANGUAGE plpgsql STABLE
 SET enable_seqscan = off
 AS $$
 DECLARE
-    lexemes text[] := ARRAY(
-        SELECT '''' || replace(replace(l, '\', '\\'), '''', '''''') || ''''
-        FROM unnest(tsvector_to_array(to_tsvector('english', wanted))) AS l
-        ORDER BY length(l) DESC, l LIMIT 64);
-    common text[] := ARRAY(
-        SELECT '''' || replace(replace(l, '\', '\\'), '''', '''''') || ''''
-        FROM unnest(common_words(0.01)) AS l);
-    rare text[] := ARRAY(SELECT l FROM unnest(lexemes) AS l WHERE l <> ALL (common));
     every tsquery;
-    first tsquery;
+    rare tsquery;
 BEGIN
-    IF cardinality(lexemes) = 0 THEN
+    SELECT any_of(array_agg(w.word)), any_of(array_agg(w.word) FILTER (WHERE w.place = 1 OR w.up_to <= 600))
+        INTO every, rare
+        FROM (SELECT o.*, row_number() OVER (ORDER BY o.up_to) AS place FROM words_of(wanted) o) AS w;
+    IF every IS NULL THEN
         RETURN;
     END IF;
-    every := array_to_string(lexemes, ' | ')::tsquery;
-    first := CASE WHEN cardinality(rare) = 0 THEN array_to_string(lexemes, ' & ')::tsquery
-                  ELSE array_to_string(rare, ' | ')::tsquery END;
     RETURN QUERY
         SELECT c.memory_id, ts_rank(c.words, every)
         FROM (SELECT m.memory_id, m.words FROM memories m
-              WHERE m.words @@ first AND (filter IS NULL OR passes(m, filter)) LIMIT 2000) AS c
+              WHERE m.words @@ rare AND (filter IS NULL OR passes(m, filter)) LIMIT 1200) AS c
         ORDER BY 2 DESC, 1 LIMIT at_most;
 END
 $$;

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Text, func, literal, select
 
 from services.memory.queries import vector as vectors
 from services.memory.queries.pattern import patterns_for
@@ -33,14 +33,26 @@ class TaskNotKnown(Refused):
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a search came to, best first, before the memories are read."""
+class Sought:
+    """What is looked for, among which memories, and how many are wanted."""
 
-    scores: Mapping[str, float]
-    similarities: Mapping[str, float]
-    ways: Mapping[str, tuple[str, ...]]
+    text: str
     mode: SearchMode
-    degraded: str = ""
+    filters: vectors.Row
+    limit: int
+    min_similarity: float
+    by_service: bool = False
+    """Whether how well a memory served counts in its rank."""
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What was found each way, the best first."""
+
+    near: Mapping[str, float]
+    said: Sequence[str]
+    vector: Vector | None
+    degraded: str
 
 
 class Searching:
@@ -51,111 +63,104 @@ class Searching:
 
     async def search(self, query: Search, reading: Reading) -> Matches:
         """By meaning and by words; by words alone, and saying so, where vectors are not to be had."""
-        filters = dict(vectors.NO_FILTER) | query.model_dump(
-            include={"memory_type", "task_type", "ticket_id", "success"}
+        narrowed = query.model_dump(include={"memory_type", "task_type", "ticket_id", "success"})
+        sought = Sought(
+            query.text, query.mode, {**vectors.NO_FILTER, **narrowed}, query.limit, query.min_similarity
         )
-        found = await self._find(query.text, query.mode, filters, query.limit, reading)
-        matches = await self._matches(found, query.limit, query.min_similarity, reading)
-        return Matches(memories=tuple(matches), mode=found.mode, degraded=found.degraded)
+        lists = await self._lists(sought, reading)
+        found = await self._matches(lists, sought, reading)
+        mode = "keyword" if lists.vector is None else query.mode
+        return Matches(memories=tuple(found), mode=mode, degraded=lists.degraded)
 
     async def suggest_context(self, query: SuggestContext, reading: Reading) -> Suggestion:
         """What is both about the task's matter and has not served badly, with the patterns of its type."""
-        task = await reading.state(Task, query.task_id) if query.task_id else None
-        text = query.text.strip() or (task.goal if task else "")
+        task = (await reading.state(Task, query.task_id) if query.task_id else None) or Task()
+        text = query.text.strip() or task.goal
         if not text:
             raise TaskNotKnown(
                 f"Memory has not heard of task {query.task_id} yet. Give a text that says what it is about.",
                 task_id=query.task_id,
             )
-        filters = dict(vectors.NO_FILTER) | {"suggested": True}
-        found = await self._find(text, "hybrid", filters, query.limit, reading)
-        matches = await self._matches(found, query.limit, SIMILAR, reading, by_service=True)
-        task_type = query.task_type or (task.task_type if task and task.ticket_id else None)
-        patterns = (
-            await patterns_for(task_type, task.phase_id if task else None, reading) if task_type else ()
-        )
-        return Suggestion(memories=tuple(matches), patterns=tuple(patterns), degraded=found.degraded)
+        suggested = {**vectors.NO_FILTER, "suggested": True}
+        sought = Sought(text, "hybrid", suggested, query.limit, SIMILAR, by_service=True)
+        lists = await self._lists(sought, reading)
+        found = await self._matches(lists, sought, reading)
+        task_type = query.task_type or task.task_type
+        patterns = await patterns_for(task_type, task.phase_id or None, reading) if task_type else ()
+        return Suggestion(memories=tuple(found), patterns=tuple(patterns), degraded=lists.degraded)
 
-    async def _find(
-        self, text: str, mode: SearchMode, filters: vectors.Row, limit: int, reading: Reading
-    ) -> Found:
-        wanted = max(CANDIDATES, CANDIDATES_PER_RESULT * limit)
-        asked = None if mode == "keyword" else await self._asked(text, reading)
-        if isinstance(asked, str):  # why there is no vector
-            mode, degraded, asked = "keyword", asked, None
-        else:
-            degraded = ""
+    async def _lists(self, sought: Sought, reading: Reading) -> Lists:
+        """Both lists at the same time; the one by words in any case where there is no vector."""
+        wanted = max(CANDIDATES, CANDIDATES_PER_RESULT * sought.limit)
+        vector, degraded = (None, "") if sought.mode == "keyword" else await self._vector(sought.text)
+        name = self._embedder().name
 
         async def by_meaning() -> dict[str, float]:
-            if asked is None:
+            if vector is None:
                 return {}
-            return await vectors.nearest(reading, asked[0], asked[1], filters, wanted)
+            return await vectors.nearest(reading, name, vector, sought.filters, wanted)
 
         async def by_words() -> list[str]:
-            if mode == "semantic":
-                return []
-            return await vectors.with_words(reading, text[:WORDS_LOOKED_AT], filters, wanted)
+            return await vectors.with_words(reading, sought.text[:WORDS_LOOKED_AT], sought.filters, wanted)
 
-        near, said = await asyncio.gather(by_meaning(), by_words())
-        if asked is not None and (unknown := [one for one in said if one not in near]):
-            near_too = await vectors.cosines(reading, asked[0], asked[1], unknown)
+        if vector is not None and sought.mode == "semantic":
+            near, said = await by_meaning(), list[str]()
         else:
-            near_too = {}
-        similarity = self._embedder().calibration.similarity
-        return Found(
-            fused(list(near), said),
-            {memory_id: similarity(cosine) for memory_id, cosine in {**near_too, **near}.items()},
-            _ways(near, said),
-            mode,
-            degraded,
-        )
+            near, said = await asyncio.gather(by_meaning(), by_words())
+        if vector is not None and not near and await vectors.model_id_of(reading, name) is None:
+            degraded = (
+                f"Searched by words only: no memory has a vector of {name.model} yet. Search again soon."
+            )
+            return Lists({}, said or await by_words(), None, degraded)
+        return Lists(near, said, vector, degraded)
 
-    async def _asked(self, text: str, reading: Reading) -> tuple[int, Vector] | str:
-        """The model and the vector of a question, or why there is none."""
+    async def _vector(self, text: str) -> tuple[Vector | None, str]:
+        """The vector of a question, or why there is none."""
         embedder = self._embedder()
         try:
             async with asyncio.timeout(QUERY_SECONDS):
                 [vector] = await embedder.embed([text])
         except (ModelAway, ModelUnusable) as away:
-            return f"Searched by words only: {away}"
+            return None, f"Searched by words only: {away}"
         except TimeoutError:
-            return (
+            return None, (
                 f"Searched by words only: the embedding provider {embedder.name.provider} took longer than "
                 f"{QUERY_SECONDS:g} s. Search again, or look at EMBEDDING_PROVIDER."
             )
         if not any(vector):
-            return "Searched by words only: the text has no word that says anything."
-        model_id = await vectors.model_id_of(reading, embedder.name)
-        if model_id is None:
-            return "Searched by words only: no memory has a vector of today's embedding model yet."
-        return model_id, vector
+            return None, "Searched by words only: the text has no word that says anything."
+        return vector, ""
 
-    async def _matches(
-        self, found: Found, limit: int, min_similarity: float, reading: Reading, *, by_service: bool = False
-    ) -> list[Match]:
-        """The memories themselves; `by_service` lets how well they served count in their order."""
-        similar = [
-            memory_id
-            for memory_id in found.scores
-            if found.similarities.get(memory_id, min_similarity) >= min_similarity
-        ]
+    async def _matches(self, lists: Lists, sought: Sought, reading: Reading) -> list[Match]:
+        """The memories themselves."""
+        scores = fused(list(lists.near), lists.said)
+        all_count = sought.by_service or sought.min_similarity > 0
+        ranked = list(scores) if all_count else list(scores)[: sought.limit]
+        similar = await self._similarities(lists, ranked, reading)
+        least = sought.min_similarity
+        kept = [memory_id for memory_id in ranked if similar.get(memory_id, least) >= least]
         columns = [memories.c[name] for name in Match.model_fields if name in memories.c]
-        rows = await reading.rows(select(*columns).where(memories.c.memory_id.in_(similar)))
-        matches = [
-            Match(
-                **row,
-                rank_score=found.scores[row["memory_id"]],
-                similarity=found.similarities.get(row["memory_id"]),
-                found_by=found.ways[row["memory_id"]],
-            )
-            for row in rows
-        ]
-        matches.sort(key=lambda one: (-_worth(one, by_service), -(one.similarity or 0), one.memory_id))
-        return matches[:limit]
+        listed = select(*columns).where(memories.c.memory_id == func.any(literal(kept, ARRAY(Text))))
+        rows = {row["memory_id"]: row for row in await reading.rows(listed)}
+        if sought.by_service:
+            kept.sort(key=lambda one: (-scores[one] * rows[one]["score"] if one in rows else 0.0, one))
+        ways = _ways(lists.near, lists.said)
+        return [
+            Match(**rows[one], rank_score=scores[one], similarity=similar.get(one), found_by=ways[one])
+            for one in kept
+            if one in rows
+        ][: sought.limit]
 
-
-def _worth(match: Match, by_service: bool) -> float:
-    return match.rank_score * match.score if by_service else match.rank_score
+    async def _similarities(
+        self, lists: Lists, memory_ids: Sequence[str], reading: Reading
+    ) -> dict[str, float]:
+        """How similar memories are, those that were found by words alone included."""
+        embedder = self._embedder()
+        cosines = {one: lists.near[one] for one in memory_ids if one in lists.near}
+        others = [one for one in memory_ids if one not in lists.near]
+        if others and lists.vector is not None:
+            cosines |= await vectors.cosines(reading, embedder.name, lists.vector, others)
+        return {memory_id: embedder.calibration.similarity(cosine) for memory_id, cosine in cosines.items()}
 
 
 def fused(near: Sequence[str], said: Sequence[str]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import TextClause, text
 
 from shared.embedding.embedder import ModelName, Vector
@@ -10,7 +11,8 @@ from shared.kernel.reading import Reading
 
 NAMES = ("provider", "model", "version")
 NEAREST = text(
-    "SELECT memory_id, cosine FROM nearest(CAST(:model_id AS smallint), CAST(:wanted AS vector), "
+    "SELECT memory_id, cosine FROM nearest("
+    "model_id_of(:provider, :model, :version), CAST(:wanted AS vector), "
     "narrowed(:memory_type, :task_type, :ticket_id, :success, :suggested), :at_most)"
 )
 WITH_WORDS = text(
@@ -18,7 +20,8 @@ WITH_WORDS = text(
     "narrowed(:memory_type, :task_type, :ticket_id, :success, :suggested), :at_most)"
 )
 COSINES = text(
-    "SELECT memory_id, cosine FROM cosines(CAST(:model_id AS smallint), CAST(:wanted AS vector), :memory_ids)"
+    "SELECT memory_id, cosine FROM cosines("
+    "model_id_of(:provider, :model, :version), CAST(:wanted AS vector), :memory_ids)"
 )
 MODEL_ID = text("SELECT model_id_of(:provider, :model, :version) AS model_id")
 USE_MODEL = text("SELECT use_model(:provider, :model, :version) AS model_id")
@@ -73,10 +76,10 @@ async def keep_vectors(reading: Reading, model_id: int, made: Mapping[str, Vecto
 
 
 async def nearest(
-    reading: Reading, model_id: int, vector: Vector, filters: Row, at_most: int
+    reading: Reading, name: ModelName, vector: Vector, filters: Row, at_most: int
 ) -> dict[str, float]:
-    """The memories nearest to a vector with their cosines, the nearest first."""
-    asked = {"model_id": model_id, "wanted": written(vector), "at_most": at_most, **filters}
+    """The memories nearest to a vector of that model with their cosines, the nearest first."""
+    asked = {"wanted": written(vector), "at_most": at_most, **_named(name), **filters}
     rows = await reading.rows(_with(NEAREST, asked))
     found = sorted(((row["cosine"], row["memory_id"]) for row in rows), key=lambda one: (-one[0], one[1]))
     return {memory_id: cosine for cosine, memory_id in found}
@@ -89,10 +92,10 @@ async def with_words(reading: Reading, wanted: str, filters: Row, at_most: int) 
 
 
 async def cosines(
-    reading: Reading, model_id: int, vector: Vector, memory_ids: Sequence[str]
+    reading: Reading, name: ModelName, vector: Vector, memory_ids: Sequence[str]
 ) -> dict[str, float]:
-    """How near some memories are, as far as they have vectors."""
-    asked = {"model_id": model_id, "wanted": written(vector), "memory_ids": list(memory_ids)}
+    """How near some memories are, as far as they have vectors of that model."""
+    asked = {"wanted": written(vector), "memory_ids": list(memory_ids), **_named(name)}
     return {row["memory_id"]: row["cosine"] for row in await reading.rows(_with(COSINES, asked))}
 
 
@@ -104,7 +107,7 @@ async def made_by(reading: Reading, memory_id: str, name: ModelName) -> Row | No
 
 def written(vector: Vector) -> str:
     """A vector as Postgres reads it."""
-    return f"[{','.join(map(str, vector))}]"
+    return orjson.dumps(vector).decode()
 
 
 def _named(name: ModelName) -> Row:
