@@ -940,9 +940,13 @@ class ReadyTasks(Query):
 
 
 class DagStatus(Query):
-    """Counts and edges of a ticket's tasks."""
+    """A ticket's tasks as a graph: how many stand how, the critical path, and a page of nodes and edges."""
 
     ticket_id: Key
+    limit: int = Field(
+        default=1000, ge=1, le=1000, description="Nodes at most; fewer where a message could not hold them."
+    )
+    after: Key | None = Field(default=None, description="Go on behind this task: the last `next`.")
 
 
 class ListAttempts(Query):
