@@ -74,6 +74,17 @@ def test_no_line_of_a_board_is_wider_than_the_terminal(
     assert drawn.plain.isascii() or not strokes.ascii_only
 
 
+@pytest.mark.parametrize(
+    ("count", "reserved", "style"), [(1, 0, "dim"), (1, 1, "yellow"), (2, 0, "yellow"), (3, 0, "red")]
+)
+def test_a_full_column_stands_out_and_one_that_is_too_full_more(
+    count: int, reserved: int, style: str
+) -> None:
+    drawn = draw(board(column("Building", limit=2, count=count, reserved=reserved)), NOW)
+    [span] = [span for span in drawn.spans if drawn.plain[span.start : span.end] == f"{count}/2"]
+    assert span.style == style
+
+
 def test_a_board_without_columns_says_so() -> None:
     assert draw(board(), NOW).plain == "The workflow w has no columns."
 

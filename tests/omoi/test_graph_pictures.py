@@ -38,6 +38,37 @@ def test_a_branch_is_a_line_from_what_was_found_to_the_task_made_for_it() -> Non
     assert terminal.draw(shape(branched())).plain == DRAWN
 
 
+NESTED = """\
+     DESIGN
+╭───▸● 1 Sketch
+│    IMPLEMENTATION
+│ ╭─▸● 2 Fix
+│╭┼─▸● 3 Mend
+││╰─     ◆ → 2  bug: near
+││   TESTING
+││   ● 4 Try
+╰┼──     ◆ → 1  clarification_needed: far
+ ╰──     ◆ → 3  bug: middle"""
+
+
+def test_branches_that_pass_each_other_have_lines_of_their_own() -> None:
+    crossing = graph(
+        [
+            node("try", "TESTING", "Try"),
+            node("fix", "IMPLEMENTATION", "Fix"),
+            node("mend", "IMPLEMENTATION", "Mend"),
+            node("sketch", "DESIGN", "Sketch"),
+        ],
+        [
+            edge("try", "sketch", "discovery", "clarification_needed", "far"),
+            edge("try", "mend", "discovery", "bug", "middle"),
+            edge("mend", "fix", "discovery", "bug", "near"),
+        ],
+    )
+    drawn = terminal.draw(shape(crossing)).plain
+    assert drawn.replace("TESTING <", "TESTING") == NESTED
+
+
 def test_where_only_ascii_is_shown_the_picture_says_the_same() -> None:
     assert terminal.draw(shape(branched()), strokes=ASCII).plain == PLAIN
 
