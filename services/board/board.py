@@ -90,16 +90,21 @@ class Board:
         """Whether the ticket is in that column and counts against its limit."""
         return column_id is not None and ticket_id in self.slots.get(column_id, ())
 
-    def kept(self, column_id: str) -> int:
-        """Slots of a column kept for cards that are still elsewhere."""
-        return sum(
-            reservation.column == column_id and not self.holds(column_id, ticket_id)
+    def kept(self, column_id: str) -> tuple[str, ...]:
+        """Tickets that are still elsewhere and for which a slot of the column is kept."""
+        return tuple(
+            ticket_id
             for ticket_id, reservation in self.reservations.items()
+            if reservation.column == column_id and not self.holds(column_id, ticket_id)
         )
 
+    def counted(self, column_id: str) -> tuple[str, ...]:
+        """The tickets that count against a limit: those in the column, and those that are about to come."""
+        return (*self.slots.get(column_id, ()), *self.kept(column_id))
+
     def used(self, column_id: str) -> int:
-        """Cards in a column with a limit, and slots kept in it."""
-        return len(self.slots.get(column_id, ())) + self.kept(column_id)
+        """How many count against the limit of a column."""
+        return len(self.counted(column_id))
 
     def waiting(self, column_id: str | None) -> tuple[str, ...]:
         """Tickets in line for a column, the next one first."""

@@ -27,7 +27,7 @@ class CardsOf(Lookup[tuple[str, ...]]):
 def adopt_columns(command: AdoptColumns, past: Past, context: Context) -> Facts:
     """The columns of the version that was adopted last count for all tickets of the workflow."""
     board = past.of(Board, command.workflow)
-    if board.adopted_at and command.at <= board.adopted_at:
+    if command.version == board.version or (board.adopted_at and command.at < board.adopted_at):
         return []
     columns = document_of(past, command.version).columns
     turn = Turn(board, context)
@@ -35,7 +35,7 @@ def adopt_columns(command: AdoptColumns, past: Past, context: Context) -> Facts:
     _ask_anew(turn, past)
     turn.pull()
     for column in columns:
-        if tickets := turn.board.slots.get(column.id):
+        if tickets := turn.board.counted(column.id):
             turn.tell_exceeded(tickets[-1], column.id, forced=False)
     if board.version and columns != board.columns:
         turn.add(_placing(command.workflow, command.version, context))

@@ -18,8 +18,8 @@ class Board:
 
 def follow_board(command: FollowBoard, past: Past, _: Context) -> Facts:
     """What the board said last counts."""
-    known = past.of(Board, command.workflow).at
-    if known and command.at <= known:
+    known = past.of(Board, command.workflow)
+    if known.at and (command.at < known.at or command.columns == known.columns):
         return []
     return [BoardFollowed(workflow=command.workflow, columns=command.columns, at=command.at)]
 

@@ -127,9 +127,12 @@ class Standing:
 
     @property
     def waiting(self) -> Verdict | None:
-        """The verdict that came while the ticket was on hold."""
+        """The verdict to act upon when the ticket is back from hold.
+
+        It came meanwhile, or it had passed and the ticket was put on hold before the board had a slot for it.
+        """
         verdict = self.journey.verdicts.get(self.working_phase)
-        return verdict if verdict and verdict.on_hold else None
+        return verdict if verdict and (verdict.on_hold or verdict.passed) else None
 
     def visit(self, to_phase: str) -> int:
         """Number of the visit that a move to `to_phase` begins, or goes on with.

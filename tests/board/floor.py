@@ -10,7 +10,7 @@ from services.phase.blocker import BlockedBy
 from services.phase.service import phase
 from services.phase.ticket import Ticket
 from services.phase.workflow import WorkflowNames
-from shared.contracts.board import SlotReserved, WipExceeded
+from shared.contracts.board import CardWithdrawn, SlotReserved, WipExceeded
 from shared.contracts.messages import Authority, Command, Event, Result
 from shared.contracts.phase import LoadWorkflow, OpenTicket
 from shared.contracts.workflow import Workflow
@@ -109,13 +109,14 @@ class Floor:
             is_news = used > before.used(column.id) or limit != before.limit(column.id)
             if limit is not None and used > limit and is_news:
                 assert told.get(column.id) == used, f"{column.id} holds {used} of {limit}, and nobody said so"
+        left = {fact.ticket_id for fact in facts if isinstance(fact, CardWithdrawn)}
+        line = [ticket_id for ticket_id in before.line if ticket_id not in left]
         pulled: dict[str | None, list[str]] = {}
         for fact in facts:
-            if isinstance(fact, SlotReserved) and fact.ticket_id in before.line and not fact.forced:
+            if isinstance(fact, SlotReserved) and fact.ticket_id in line and not fact.forced:
                 pulled.setdefault(fact.column, []).append(fact.ticket_id)
         for column_id, tickets in pulled.items():
-            still = after.line.keys() | after.reservations.keys()
-            in_order = [each for each in before.waiting(column_id) if each in still]
+            in_order = [each for each in line if before.line[each].column == column_id]
             assert in_order[: len(tickets)] == tickets, "somebody jumped the line"
 
     def hear(self, side: Side) -> None:

@@ -56,7 +56,9 @@ def test_the_first_version_makes_the_board() -> None:
 
 
 def test_an_older_word_is_not_heard() -> None:
-    BOARD.given(*known(), followed(MERGED)).when(adopt(MERGED.version, 0)).then()
+    story = BOARD.given(*known(), followed(MERGED))
+    story.when(adopt(MERGED.version, -1)).then()
+    story.when(adopt(SMALL.version, 1)).then()
 
 
 def test_a_higher_limit_pulls_at_once_and_a_lower_one_is_said() -> None:

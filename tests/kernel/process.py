@@ -1,4 +1,4 @@
-"""Replicas of the till service as processes, to be killed."""
+"""Replicas of services as processes, to be killed."""
 
 import asyncio
 import os
@@ -12,14 +12,15 @@ from shared.testing.world import World
 ROOT = Path(__file__).parents[2]
 
 
-async def start(world: World) -> Process:
-    """Start a replica; returns when it serves."""
+async def start(world: World, module: str = "tests.kernel.serve_till", *arguments: str) -> Process:
+    """Start a replica, by default of the till service; returns when it serves."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.kernel.serve_till",
+        module,
         world.database_url,
         world.nats_url,
+        *arguments,
         cwd=ROOT,
         stdout=PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -82,6 +82,13 @@ def test_a_gate_that_passed_on_hold_asks_when_the_ticket_is_back() -> None:
     assert requested(story.decide()) == [asked(move=3)]
 
 
+def test_a_ticket_put_on_hold_while_it_waits_asks_again_when_it_is_back() -> None:
+    story = ticket(KEPT, *BUILDING, settled("BUILD"), asked(), moved("BUILD", "HOLD")).when(
+        Unblock(ticket_id=TICKET)
+    )
+    assert requested(story.decide()) == [asked(move=3)]
+
+
 def test_a_regression_asks_nobody() -> None:
     story = ticket(KEPT, *BUILDING, settled("BUILD"), moved("BUILD", "CHECK")).when(
         settle("CHECK", "It broke.")
@@ -133,4 +140,6 @@ def test_people_move_tickets_without_asking_the_board() -> None:
 def test_what_the_board_said_last_counts() -> None:
     newer = FollowBoard(workflow="small", columns=(), at=NOON + timedelta(seconds=1))
     PHASE.given(KEPT).when(newer).then(BoardFollowed(workflow="small", columns=(), at=newer.at))
-    PHASE.given(KEPT).when(FollowBoard(workflow="small", columns=(), at=NOON)).then()
+    older = FollowBoard(workflow="small", columns=(), at=NOON - timedelta(seconds=1))
+    PHASE.given(KEPT).when(older).then()
+    PHASE.given(KEPT).when(FollowBoard(workflow="small", columns=COLUMNS, at=newer.at)).then()

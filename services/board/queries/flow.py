@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Select, cast, func, select
+from sqlalchemy import ColumnElement, Date, Float, Select, cast, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.board.board import Board
 from services.board.queries.shown import board_of, counts
@@ -80,8 +81,9 @@ async def _throughput(
 
 async def _percentiles(done: ColumnElement[bool], since: ColumnElement[Any], reading: Reading) -> Percentiles:
     seconds = func.extract("epoch", cards.c.done_at - since)
+    quantiles = cast(list(QUANTILES), ARRAY(Float))
     found = select(
-        func.percentile_cont(list(QUANTILES)).within_group(seconds).label("quantiles"),
+        func.percentile_cont(quantiles).within_group(seconds).label("quantiles"),
         func.avg(seconds).label("mean"),
     ).where(done)
     [row] = await reading.rows(found)
@@ -109,7 +111,7 @@ def _column(column: Column, board: Board, held: int, ages: Mapping[str, Any]) ->
         name=column.name or column.id,
         limit=limit,
         count=held,
-        reserved=board.kept(column.id),
+        reserved=len(board.kept(column.id)),
         waiting=len(board.waiting(column.id)),
         utilisation=None if limit is None else round(board.used(column.id) / limit, 3),
         oldest_seconds=ages.get("oldest"),

@@ -94,7 +94,7 @@ async def _column(
         phases=column.phases,
         limit=column.wip_limit,
         count=held.get(column.id, 0),
-        reserved=board.kept(column.id),
+        reserved=len(board.kept(column.id)),
         waiting=board.waiting(column.id),
         cards=_shown(rows, board),
     )
