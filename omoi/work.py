@@ -102,6 +102,8 @@ class Brief:
     """Why the gate sent the work back."""
     context: Any = None
     """What earlier phases found out."""
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    """What other tasks taught: `memories` and `patterns`."""
     raw: Mapping[str, Any] = field(default_factory=dict)
     """The brief as it is in $OMOI_BRIEF_JSON of a command."""
 
@@ -132,5 +134,6 @@ def brief_of(told: Briefing, claimed: ClaimedTask, work: Work) -> Brief:
         next_steps=raw.get("next_steps", ""),
         blocking_reasons=tuple(raw.get("blocking_reasons", ())),
         context=raw.get("context"),
+        memory=raw.get("memory", {}),
         raw=raw,
     )

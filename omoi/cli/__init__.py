@@ -16,6 +16,7 @@ from omoi.cli import (
     graph,
     handoffs,
     locks,
+    memory,
     messages,
     projections,
     system,
@@ -41,6 +42,7 @@ app.add_typer(tickets.app, name="ticket")
 app.add_typer(gates.app, name="gate")
 app.add_typer(board.app, name="board")
 app.add_typer(context.app, name="context")
+app.add_typer(memory.app, name="memory")
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(agents.app, name="agents")
 app.add_typer(projections.app, name="projection")

@@ -1,11 +1,13 @@
 """What an agent must know about a claimed task, gathered from the services."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from omoi.worker.brief import Brief
+from omoi.worker.remembering import remembered
 from shared.client import Client, ClientError
 from shared.contracts.context import ContextForPhase
 from shared.contracts.phase import GetTicket, GetWorkflow
@@ -26,14 +28,15 @@ class Briefing:
 
 
 async def briefing(client: Client, claimed: ClaimedTask) -> Briefing:
-    """Ask phase for the ticket and its phase's definition, the scheduler for the task's story, and context
-    for what is known so far."""
+    """Ask phase for the ticket and its phase's definition, the scheduler for the task's story, context for
+    what is known so far, and memory for what was learnt elsewhere."""
     ticket = await client.query(GetTicket(ticket_id=claimed.ticket_id))
     task = await client.query(GetTask(task_id=claimed.task_id))
     workflow = await client.query(GetWorkflow(name=ticket["workflow"], version=ticket["workflow_version"]))
     phase: dict[str, Any] = next(
         (p for p in workflow["document"]["phases"] if p["id"] == claimed.phase_id), {}
     )
+    context, memory = await asyncio.gather(_context(client, claimed), remembered(client, claimed))
     brief = {
         "task": claimed.model_dump(mode="json", exclude={"context"}),
         "ticket": {"ticket_id": claimed.ticket_id, "title": ticket["title"], "priority": ticket["priority"]}
@@ -44,7 +47,8 @@ async def briefing(client: Client, claimed: ClaimedTask) -> Briefing:
         "expected_outputs": phase.get("expected_outputs", []),
         "next_steps": phase.get("next_steps_guide", ""),
         "blocking_reasons": task.get("blocking_reasons", []),
-        "context": await _context(client, claimed),
+        "context": context,
+        "memory": memory,
     }
     return Briefing(brief, tuple(phase.get("expected_outputs", [])))
 

@@ -34,6 +34,20 @@ BRIEF: dict[str, Any] = {
     "next_steps": "Testing follows.",
     "blocking_reasons": ["test_results: 2 of 40 tests failed:\ntest_carry"],
     "context": {"summary": "Units live in durations.py."},
+    "memory": {
+        "memories": [
+            {"memory_id": "m1", "memory_type": "warning", "summary": "Skipped\n# tests", "success": False},
+            {"memory_id": "m2", "memory_type": "learning", "summary": "Wrote it twice.", "success": True},
+        ],
+        "patterns": [
+            {
+                "kind": "failure",
+                "task_type": "implement_feature",
+                "indicators": ["yaml"],
+                "confidence": 0.8333,
+            }
+        ],
+    },
 }
 
 
@@ -50,6 +64,9 @@ def test_everything_in_the_brief_is_said() -> None:
         "- `notes` (optional)\n",
         "> Units live in durations.py.",
         "Testing follows.",
+        "- warning, from a task that failed: Skipped # tests (memory `m1`)",
+        "- learning: Wrote it twice. (memory `m2`)",
+        "- failure of `implement_feature` goes with: yaml (confidence 0.83)",
         "$OMOI_REPORTS/junit.xml",
     ):
         assert words in text
