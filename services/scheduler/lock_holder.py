@@ -6,7 +6,7 @@ from datetime import datetime
 from shared.contracts.lock import LockRequested, LockWaitTime, LockWish
 from shared.kernel.decider import Aggregate
 
-REMEMBERED = 16
+REMEMBERED = 64
 """More than one task has senders that wait for a lock at a time."""
 
 
@@ -30,8 +30,8 @@ class LockHolder:
     """Resources it was granted at any time, each once; it may have let go of them."""
     waiting: dict[str, Request] = field(default_factory=dict)
     """By the id of the request."""
-    served: tuple[str, ...] = ()
-    """Requests that were granted after they had waited, the newest last: their senders must hear of it."""
+    settled: dict[str, bool] = field(default_factory=dict)
+    """Requests that waited -> whether they were granted, the newest last: their senders must hear of it."""
 
 
 def evolve(holder: LockHolder, event: LockRequested | LockWaitTime) -> LockHolder:
@@ -50,9 +50,9 @@ def evolve(holder: LockHolder, event: LockRequested | LockWaitTime) -> LockHolde
         case LockWaitTime(request_id=request_id, resource_key=resource, granted=granted):
             left = {name: one for name, one in holder.waiting.items() if name != request_id}
             new = (resource,) if granted and resource not in holder.granted else ()
-            late = (request_id,) if granted and request_id in holder.waiting else ()
-            served = (*holder.served, *late)[-REMEMBERED:]
-            return replace(holder, granted=(*holder.granted, *new), waiting=left, served=served)
+            late = {request_id: granted} if request_id in holder.waiting else {}
+            settled = dict([*holder.settled.items(), *late.items()][-REMEMBERED:])
+            return replace(holder, granted=(*holder.granted, *new), waiting=left, settled=settled)
 
 
 LOCK_HOLDER = Aggregate(LockHolder, evolve, "task_id")

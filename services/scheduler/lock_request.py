@@ -83,6 +83,7 @@ def acquire_locks(command: AcquireLocks, past: Past, context: Context) -> Facts:
     lapse(decision, asked.wishes)
     if found := _granted_while_it_waited(decision, asked):
         return [*decision.facts, Locks(granted=True, request_id=asked.request_id, locks=found)]
+    _refuse_denied(decision, asked)
     if request := decision.of(LockHolder, asked.task_id).waiting.get(asked.request_id):
         return _end_waiting(decision, asked, request)
     if not in_the_way(decision, asked):
@@ -114,12 +115,24 @@ def _is_patient(context: Context, request: Request) -> bool:
 
 
 def _granted_while_it_waited(decision: Decision, asked: Asked) -> tuple[GrantedLock, ...]:
-    if asked.request_id not in decision.of(LockHolder, asked.task_id).served:
+    if not decision.of(LockHolder, asked.task_id).settled.get(asked.request_id):
         return ()
     locks = {wish.resource_key: decision.of(Lock, wish.resource_key) for wish in asked.wishes}
     holds = {resource: lock.held_by(asked.task_id) for resource, lock in locks.items()}
     found = tuple(shown(resource, hold) for resource, hold in holds.items() if hold)
     return found if len(found) == len(holds) else ()
+
+
+def _refuse_denied(decision: Decision, asked: Asked) -> None:
+    """One that was taken out of the line has its answer: it does not line up again."""
+    if decision.of(LockHolder, asked.task_id).settled.get(asked.request_id) is not False:
+        return
+    if cycle := cycle_of(decision, asked):
+        raise _deadlock(cycle).noting(decision.facts)
+    raise LockHeld(
+        "It stood in line and was taken out: it waited as long as it liked to, or its task's attempt ended. "
+        "Ask again."
+    ).noting(decision.facts)
 
 
 def _end_waiting(decision: Decision, asked: Asked, request: Request) -> Facts:
@@ -140,16 +153,20 @@ def _not_at_once(decision: Decision, asked: Asked, command: AcquireLocks) -> Fac
         raise held.noting(decision.facts)
     if cycle := cycle_of(decision, asked):
         denied(decision, asked, "Waiting would never end.")
-        raise LockDeadlock(
-            f"To wait would never end: {' waits for '.join(cycle)}. Release what the task holds, and ask for "
-            "all of it at once.",
-            cycle=cycle,
-        ).noting(decision.facts)
+        raise _deadlock(cycle).noting(decision.facts)
     queue(decision, asked, command.ttl_seconds, wait_until)
     if context.durable:
         waiting = Locks(granted=False, request_id=asked.request_id, wait_until=wait_until)
         return [*decision.facts, waiting]
     raise Waiting(wait_until, decision.facts)
+
+
+def _deadlock(cycle: Sequence[str]) -> LockDeadlock:
+    return LockDeadlock(
+        f"To wait would never end: {' waits for '.join(cycle)}. Release what the task holds, and ask for "
+        "all of it at once.",
+        cycle=list(cycle),
+    )
 
 
 def extend_lock(command: ExtendLock, past: Past, context: Context) -> Facts:

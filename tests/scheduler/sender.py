@@ -1,6 +1,6 @@
 """Senders of commands as the kernel serves them: who waits is decided again when what it has read changes."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from services.scheduler.service import scheduler
@@ -48,6 +48,7 @@ class Sender:
         self.refused: Refused | None = None
         self._shop = shop
         self._past = Noting(shop.past)
+        self._until = shop.now
 
     @property
     def context(self) -> Context:
@@ -61,14 +62,14 @@ class Sender:
         try:
             facts: Facts = scheduler.obeys[type(self.command)](self.command, self._past, self.context)
         except Waiting as waiting:
-            facts, answered = waiting.facts, False
+            facts, answered, self._until = waiting.facts, False, waiting.until
         except Refused as refused:
             facts, self.refused = refused.facts, refused
         self._shop.take_facts(facts)
         self._past.settle()
         return answered
 
-    def to_be_woken(self, patience_seconds: float) -> bool:
+    @property
+    def to_be_woken(self) -> bool:
         """Whether the kernel would decide it again now."""
-        patience = timedelta(seconds=patience_seconds)
-        return self._past.stale() or self._shop.now >= self.received_at + patience
+        return self._past.stale() or self._shop.now >= self._until

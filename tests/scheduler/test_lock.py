@@ -122,6 +122,18 @@ def test_a_reader_does_not_overtake_a_writer_that_waits() -> None:
     assert holders(shop) == ["t3", "t4"]
 
 
+def test_one_who_cannot_have_all_it_asks_for_keeps_nobody_back_with_whom_it_would_share() -> None:
+    shop = Workshop()
+    get(shop, "t0", "b.py")
+    get(shop, "t1")
+    wishes = (LockWish(resource_key="a.py", mode="shared"), LockWish(resource_key="b.py"))
+    with pytest.raises(Waiting):
+        shop.do(AcquireLocks(resources=wishes, task_id="t2", agent_id="bob", wait_seconds=60))
+    line_up(shop, "t3", mode="shared")
+    release(shop, "t1")
+    assert (holders(shop), line(shop)) == (["t3"], ["t2"])
+
+
 def test_one_who_is_refused_at_once_did_not_stand_in_line() -> None:
     shop = Workshop()
     get(shop, "t1", mode="shared")

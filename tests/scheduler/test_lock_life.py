@@ -16,6 +16,8 @@ from services.scheduler.lock_request import LockDeadlock, LockHeld, NotLockOwner
 from services.scheduler.task import TaskEnded
 from shared.contracts.lock import (
     AcquireLocks,
+    EndLockWait,
+    ExpireLock,
     ExtendLock,
     LockAcquired,
     LockExpired,
@@ -52,6 +54,7 @@ MODES = st.sampled_from(["shared", "exclusive"])
 WISHES = st.lists(st.tuples(st.sampled_from(RESOURCES), MODES), min_size=1, max_size=3)
 SECONDS = st.sampled_from([1, 10, 40])
 ENDS = (TaskCancelled, TaskCompleted, TaskFailed, TaskLeaseExpired, TaskRetryScheduled)
+TOLD = {"in_the_way", "cycle"}
 REFUSALS = (LockHeld, LockDeadlock, NotLockOwner, TaskNotYours, TaskEnded)
 
 
@@ -83,7 +86,7 @@ class LockLife(RuleBasedStateMachine):
         self.hear()
 
     def wake(self) -> None:
-        while woken := [sender for sender in self.waiting if sender.to_be_woken(_patience(sender))]:
+        while woken := [sender for sender in self.waiting if sender.to_be_woken]:
             self.waiting = [sender for sender in self.waiting if sender not in woken]
             for sender in woken:
                 self.decide(sender)
@@ -91,7 +94,7 @@ class LockLife(RuleBasedStateMachine):
     def is_true(self, sender: Sender) -> None:
         """Nobody is told of others in the way, or of a cycle, that are not there."""
         command = sender.command
-        if isinstance(sender.refused, LockHeld | LockDeadlock) and isinstance(command, AcquireLocks):
+        if isinstance(command, AcquireLocks) and sender.refused and sender.refused.details.keys() & TOLD:
             front = self.table.in_front(command.task_id, _wishes(command), _request_id(sender))
             assert front
             if isinstance(sender.refused, LockDeadlock):
@@ -131,30 +134,87 @@ class LockLife(RuleBasedStateMachine):
         named = {"task_id": self.somebody(number), "agent_id": agent_id}
         self.send(AcquireLocks(resources=resources, **named, ttl_seconds=ttl, wait_seconds=wait))
 
-    @rule(task_id=st.sampled_from(STRANGERS), mode=MODES, wait=st.sampled_from([5, 60]))
-    def line_up(self, task_id: str, mode: Mode, wait: int) -> None:
-        """What the lock table sees most: many want one thing."""
-        wish = LockWish(resource_key="x", mode=mode)
-        named = {"task_id": task_id, "agent_id": "bob"}
-        self.send(AcquireLocks(resources=(wish,), **named, ttl_seconds=40, wait_seconds=wait))
+    @rule(
+        asked=st.lists(st.tuples(st.integers(0, 9), st.sampled_from("xxy"), MODES), min_size=3, max_size=8),
+        wait=st.sampled_from([5, 60]),
+        seconds=st.sampled_from([0, 6, 6]),
+    )
+    def rush(self, asked: list[tuple[int, str, Mode]], wait: int, seconds: int) -> None:
+        """What the lock table sees most: many want one thing, one after another."""
+        for number, resource, mode in asked:
+            task_id = self.somebody(number)
+            task = self.shop.task(task_id)
+            if number < 8 and any(asker == task_id for asker, _ in self.table.requests()):
+                continue
+            named = {"task_id": task_id, "agent_id": task.holder if task.claimed else "bob"}
+            wish = LockWish(resource_key=resource, mode=mode)
+            patience = wait if number % 2 else 60
+            self.send(AcquireLocks(resources=(wish,), **named, ttl_seconds=40, wait_seconds=patience))
+        self.wait(seconds)
 
-    @rule(number=st.integers(0, 19), agent_id=AGENTS, off=st.sampled_from([0, 0, 1]))
-    def release(self, number: int, agent_id: str, off: int) -> None:
-        """Some quote a token that is not the hold's, and some have no hold."""
+    @rule(
+        resources=st.lists(st.sampled_from(RESOURCES), max_size=2),
+        asked=st.lists(WISHES, min_size=1, max_size=4),
+        others=st.lists(st.tuples(st.sampled_from(STRANGERS), WISHES), max_size=3),
+        end=st.sampled_from(["complete", "fail", "lost", "handed over", "goes on"]),
+    )
+    def work(
+        self,
+        resources: list[str],
+        asked: list[list[tuple[str, Mode]]],
+        others: list[tuple[str, list[tuple[str, Mode]]]],
+        end: str,
+    ) -> None:
+        """One attempt at a task: its agent asks for more than the task needs, others for the same things."""
+        self.create(resources)
+        self.claim("bob")
+        task_id = self.shop.task_ids[-1]
+        for who, wishes in [(task_id, one) for one in asked] + others:
+            many = tuple(LockWish(resource_key=key, mode=mode) for key, mode in wishes)
+            named = {"task_id": who, "agent_id": "bob"}
+            self.send(AcquireLocks(resources=many, **named, ttl_seconds=10, wait_seconds=60))
+        match end:
+            case "lost":
+                self.lose_agent("bob")
+            case "handed over":
+                self.hand_over(len(self.shop.task_ids) - 1)
+            case "complete" | "fail":
+                self.go_on(-1, end)
+            case _:
+                self.wait(6)
+
+    @rule(
+        number=st.integers(0, 19),
+        whose=st.sampled_from(["owner", "owner", "owner", "eve"]),
+        off=st.sampled_from([0, 0, 0, 1]),
+    )
+    def release(self, number: int, whose: str, off: int) -> None:
+        """Some quote a token that is not the hold's, some are not the owner, and some have no hold."""
         resource, task_id = self.some_hold(number)
         hold = self.table.held[resource].get(task_id)
         if hold and hold.depth == 1 and hold.expires_at is None:
             return  # its agent may let go of what the task needs, but then the claim promises nothing
-        token = hold.token - off if hold else 1
-        depth = hold.depth if hold else 0
-        released = ReleaseLock(resource_key=resource, task_id=task_id, agent_id=agent_id, fencing_token=token)
-        done = self.send(released).refused is None
-        assert done == (hold is not None and not off and agent_id == self.owner(task_id, hold))
+        owner = self.owner(task_id, hold) if hold else "bob"
+        agent_id = owner if whose == "owner" else whose
+        token, depth = (hold.token - off, hold.depth) if hold else (1, 0)
+        named: dict[str, Any] = {"resource_key": resource, "task_id": task_id, "agent_id": agent_id}
+        done = self.send(ReleaseLock(**named, fencing_token=token)).refused is None
+        assert done == (hold is not None and not off and agent_id == owner)
         left = self.table.held[resource].get(task_id)
         if done:
             assert left is None or left.token > token or left.depth == depth - 1
         elif hold:
             assert left == replace(hold, depth=depth)
+
+    @rule(number=st.integers(0, 19))
+    def come_too_late(self, number: int) -> None:
+        """Timers of an earlier hold, and of a request that is over, take nothing away."""
+        resource, task_id = self.some_hold(number)
+        if hold := self.table.held[resource].get(task_id):
+            before = len(self.shop.events)
+            self.send(ExpireLock(resource_key=resource, task_id=task_id, fencing_token=hold.token - 1))
+            self.send(EndLockWait(task_id=task_id, request_id="over"))
+            assert len(self.shop.events) == before
 
     def owner(self, task_id: str, hold: Held) -> str:
         task = self.shop.task(task_id)
@@ -216,7 +276,7 @@ class LockLife(RuleBasedStateMachine):
     def lose_agent(self, agent_id: str) -> None:
         self.send(ReleaseClaims(agent_id=agent_id, reason="lost"))
 
-    @rule(seconds=SECONDS)
+    @rule(seconds=st.sampled_from([1, 6, 6, 40]))
     def wait(self, seconds: int) -> None:
         """Timers fire when they are due, and senders that have waited long enough are told so."""
         for _ in range(seconds):
@@ -251,10 +311,9 @@ class LockLife(RuleBasedStateMachine):
     def what_is_decided_on_is_what_the_events_say(self) -> None:
         for resource in RESOURCES:
             lock = self.shop.past.of(Lock, resource)
-            assert {
-                hold.task_id: Held(hold.mode, hold.fencing_token, hold.depth, hold.expires_at, hold.agent_id)
-                for hold in lock.holders
-            } == self.table.held[resource]
+            held = {h.task_id: (h.mode, h.fencing_token, h.depth, h.expires_at) for h in lock.holders}
+            told = self.table.held[resource].items()
+            assert held == {task: (one.mode, one.token, one.depth, one.expires_at) for task, one in told}
             line = [Place(one.request_id, one.task_id, one.mode, one.wait_until) for one in lock.waiting]
             assert line == self.table.lines[resource]
         asked = {
@@ -269,13 +328,17 @@ class LockLife(RuleBasedStateMachine):
         for (task_id, request_id), wishes in self.table.requests().items():
             front = self.table.in_front(task_id, wishes, request_id)
             assert front
-            assert task_id not in self.table.reached(front)
+            assert task_id not in self.table.reached(front) or self.somebody_asks_twice()
+
+    def somebody_asks_twice(self) -> bool:
+        """Who asks for more while it waits may come to wait for itself, until its patience is over."""
+        askers = [task_id for task_id, _ in self.table.requests()]
+        return len(askers) > len(set(askers))
 
     @invariant()
     def whoever_waits_for_an_answer_stands_in_line(self) -> None:
         """Who has read what changed is decided again: nobody is granted or denied without hearing of it."""
-        in_line = {request_id for _, request_id in self.table.requests()}
-        assert {_request_id(sender) for sender in self.waiting} <= in_line
+        assert {_request_id(one) for one in self.waiting} <= {asked for _, asked in self.table.requests()}
 
     @invariant()
     def what_must_end_is_on_a_timer(self) -> None:
@@ -315,11 +378,6 @@ class LockLife(RuleBasedStateMachine):
         assert len(told) == len(set(told))
 
 
-def _patience(sender: Sender) -> float:
-    assert isinstance(sender.command, AcquireLocks), "nothing else waits here"
-    return sender.command.wait_seconds
-
-
 def _request_id(sender: Sender) -> str:
     return sender.context.new_id("lock-request")
 
@@ -337,6 +395,6 @@ def _offered(shop: Workshop) -> list[str]:
 
 
 LockLife.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestLockLife = LockLife.TestCase

@@ -113,3 +113,16 @@ def test_a_task_that_asks_twice_has_both_once_it_has_either() -> None:
     assert holders(shop) == ["t2"]
     release(shop, "t2")
     assert holders(shop) == ["t3"]
+
+
+def test_one_that_was_taken_out_of_the_line_has_its_answer_and_does_not_line_up_again() -> None:
+    shop = Workshop()
+    get(shop, "t1", ttl_seconds=999)
+    asked = acquire("t2", wait_seconds=30)
+    wait_in_line(shop, asked, "c-1")
+    shop.wait(33)
+    with pytest.raises(LockHeld) as refused:
+        answer_to(shop, asked, "c-1", shop.now)
+    assert "taken out" in refused.value.message
+    assert refused.value.facts == ()
+    assert line(shop) == []
