@@ -1,20 +1,46 @@
 """The memory service as people meet it: over the wire, with the real database and the real broker."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 
-from services.memory.service import memory
+from services.memory.queries.search import Searching
+from services.memory.queries.vector import use_model
+from services.memory.service import declared, memory
+from services.memory.tables import memory_row
+from shared.contracts.memory import Search, SearchMode, SuggestContext
+from shared.contracts.messages import Command
+from shared.embedding.choice import embedder
+from shared.embedding.embedder import ModelName
+from shared.embedding.hashing import Hashing
+from shared.kernel.database import open_pool
+from shared.kernel.declaration import Service
+from shared.kernel.reads import StoreReading
 from shared.kernel.schema import migrate
+from shared.kernel.settings import Settings
+from shared.kernel.store import Store
+from shared.testing.model import ModelServer, Reply, fails, model_server
 from shared.testing.world import World, until
+from tests.embedding.pairs import SHARED_WORDS
+from tests.memory.given import capture, completed, failed, follow, made
+
+SECONDS = 30
 
 
 @pytest.fixture
-async def running(a_world: World) -> AsyncIterator[World]:
+async def empty(a_world: World) -> World:
     await migrate(a_world.database_url, ["memory"])
-    async with a_world.running(memory):
-        yield a_world
+    return a_world
+
+
+@pytest.fixture
+async def running(empty: World) -> AsyncIterator[World]:
+    async with empty.running(memory):
+        yield empty
 
 
 async def stored(world: World, summary: str, **fields: Any) -> str:
@@ -23,23 +49,315 @@ async def stored(world: World, summary: str, **fields: Any) -> str:
     return str(answer["result"]["memory_id"])
 
 
+async def tell(world: World, *commands: Command) -> None:
+    for command in commands:
+        body = command.model_dump(mode="json")
+        answer = await world.ask(f"memory.{command.wire_name()}", body, actor="operator")
+        assert answer["ok"], answer
+
+
 async def query(world: World, name: str, /, **fields: Any) -> Any:
     answer = await world.query(f"memory.{name}", fields)
     return answer["result"] if answer["ok"] else answer
 
 
+async def found(world: World, text: str, **fields: Any) -> list[str]:
+    matches = await query(world, "search", text=text, **fields)
+    return [match["memory_id"] for match in matches["memories"]]
+
+
 async def embedded(world: World, count: int) -> None:
     async def done() -> bool:
-        rows = await world.fetch("SELECT count(*) FROM memory.embeddings")
-        return bool(rows[0][0] == count)
+        [row] = await world.fetch("SELECT count(*) FROM memory.embeddings")
+        return bool(row["count"] == count)
 
-    await until(done, 30)
+    await until(done, SECONDS)
 
 
-async def test_a_memory_is_found_by_words_and_by_what_it_means(running: World) -> None:
+def using(server: ModelServer, model: str | None = None) -> Service:
+    """The service with vectors from an API."""
+    settings = Settings(embedding_provider="openai", embedding_url=server.url, embedding_model=model)
+    return declared(lambda: settings)
+
+
+async def test_what_shares_words_is_found_in_every_mode(running: World) -> None:
+    ids = [await stored(running, text) for text, _ in SHARED_WORDS]
+    await embedded(running, len(ids))
+    for mode in ("hybrid", "semantic", "keyword"):
+        first = [(await found(running, asked, mode=mode))[0] for _, asked in SHARED_WORDS]
+        assert first == ids, mode
+
+
+async def test_a_match_says_how_it_was_found_and_how_similar_it_is(running: World) -> None:
     key = await stored(running, "Retry uploads with exponential backoff")
     await stored(running, "The certificate has expired")
     await embedded(running, 2)
-    found = await query(running, "search", text="uploads are retried, backing off exponentially")
-    assert found["memories"][0]["memory_id"] == key
-    assert found["degraded"] == ""
+    answer = await query(running, "search", text="Retry uploads with exponential backoff")
+    first, second = answer["memories"]
+    assert (answer["mode"], answer["degraded"]) == ("hybrid", "")
+    assert first["memory_id"] == key
+    assert first["found_by"] == ["semantic", "keyword"]
+    assert first["similarity"] == pytest.approx(1, abs=1e-5)
+    assert first["rank_score"] == pytest.approx(0.6 / 61 + 0.4 / 61)
+    assert (second["found_by"], second["similarity"] < 0.2) == (["semantic"], True)
+    assert await found(running, "retry uploads", min_similarity=0.3) == [key]
+
+
+async def test_a_rare_word_is_found_though_nothing_else_fits(running: World) -> None:
+    key = await stored(running, "Quota", result={"notes": ["It answers with EDQUOT when the disk is full"]})
+    for text, _ in SHARED_WORDS:
+        await stored(running, text)
+    assert (await found(running, "what does edquot mean", mode="keyword")) == [key]
+
+
+@pytest.mark.parametrize("text", ["it's a \\ 'quoted' & (odd) | <-> ! :* word", "the of and", "💥", "\\'"])
+@pytest.mark.parametrize("mode", ["hybrid", "keyword", "semantic"])
+async def test_any_text_can_be_sought(running: World, text: str, mode: str) -> None:
+    await stored(running, "a quoted word")
+    answer = await running.query("memory.search", {"text": text, "mode": mode})
+    assert answer["ok"], answer
+
+
+async def test_a_search_can_be_narrowed(running: World) -> None:
+    one = await stored(
+        running, "Take a lock first", task_type="fix_bug", memory_type="warning", success=False
+    )
+    two = await stored(running, "Take a lock at last", task_type="write_tests", ticket_id="T")
+    await embedded(running, 2)
+    for mode in ("hybrid", "keyword", "semantic"):
+        narrowed = [
+            await found(running, "take a lock", mode=mode, **filters)
+            for filters in (
+                {"memory_type": "warning"},
+                {"task_type": "write_tests"},
+                {"ticket_id": "T"},
+                {"success": False},
+                {"success": True},
+                {"ticket_id": "T", "success": False},
+            )
+        ]
+        assert narrowed == [[one], [two], [two], [one], [two], []], mode
+
+
+async def test_a_memory_without_a_vector_yet_is_found_by_its_words(empty: World) -> None:
+    async with model_server(fails(503)) as server, empty.running(using(server)):
+        key = await stored(empty, "Locks are leases")
+        answer = await query(empty, "search", text="what are locks")
+    assert [match["memory_id"] for match in answer["memories"]] == [key]
+    assert (answer["mode"], answer["memories"][0]["similarity"]) == ("keyword", None)
+    assert "503" in answer["degraded"]
+
+
+@pytest.mark.parametrize("reply", [fails(401), Reply("{", after_seconds=30)])
+async def test_a_search_by_meaning_degrades_in_words_and_never_fails(empty: World, reply: Reply) -> None:
+    async with model_server(reply) as server, empty.running(using(server)):
+        await stored(empty, "Locks are leases")
+        answer = await query(empty, "search", text="locks", mode="semantic")
+    assert len(answer["memories"]) == 1
+    assert answer["degraded"].startswith("Searched by words only")
+
+
+def synonyms(text: str) -> Sequence[float]:
+    """A model that knows which words mean the same, and nothing else."""
+    words = {"login": 0, "sign-in": 0, "password": 1, "credentials": 1, "memory": 2, "oom": 2, "expired": 3}
+    vector = [0.0] * 4 + [0.01]
+    for word, place in words.items():
+        vector[place] += word in text.casefold()
+    return vector
+
+
+async def test_a_paraphrase_is_found_by_meaning_where_no_word_is_shared(empty: World) -> None:
+    async with model_server(vector_of=synonyms) as server, empty.running(using(server)):
+        key = await stored(empty, "The sign-in page rejects valid passwords")
+        other = await stored(empty, "The certificate has expired")
+        await embedded(empty, 2)
+        asked = "users cannot login although credentials are right"
+        assert await found(empty, asked, mode="keyword") == []
+        assert await found(empty, asked, min_similarity=0.5) == [key]
+        assert await found(empty, "certificate", mode="hybrid") == [other, key]
+
+
+async def test_vectors_of_two_models_never_meet(empty: World) -> None:
+    async with model_server(vector_of=lambda _: [1.0, 0.0]) as server, empty.running(using(server, "one")):
+        await stored(empty, "Made by the first model")
+        await embedded(empty, 1)
+    async with model_server(vector_of=lambda _: [1.0, 0.0]) as server:
+        two = ModelName("openai", "two", "1536")
+        made = embedder(
+            Settings(embedding_provider="openai", embedding_url=server.url, embedding_model="two")
+        )
+        assert made.name == two
+        async with a_store(empty) as store:
+            reading = StoreReading(store)
+            query_two = Search(text="Made by the first model", mode="semantic")
+            before = await Searching(lambda: made).search(query_two, reading)
+            assert (before.mode, before.memories[0].similarity) == ("keyword", None)
+            await use_model(reading, two)
+            none = await Searching(lambda: made).search(query_two, reading)
+            assert none.memories == ()
+        async with empty.running(using(server, "two")):
+            await embedded(empty, 2)
+            assert len(await found(empty, "Made by the first model", mode="semantic")) == 1
+    models = await empty.fetch("SELECT model_id, count(*) FROM memory.embeddings GROUP BY 1 ORDER BY 1")
+    assert [tuple(row) for row in models] == [(1, 1), (2, 1)]
+
+
+async def test_one_text_that_the_model_refuses_does_not_keep_the_others_from_it(empty: World) -> None:
+    def vector_of(text: str) -> Sequence[float]:
+        return [] if "bad" in text else [1.0]
+
+    async with model_server(vector_of=vector_of) as server, empty.running(using(server)):
+        bad = await stored(empty, "A bad text")
+        good = await stored(empty, "A good text")
+        await embedded(empty, 2)
+        assert await found(empty, "text", mode="semantic") == [good]
+        shown = await query(empty, "get_memory", memory_id=bad)
+    assert (shown["embedding"], "vectors of 0" in shown["embedding_problem"]) == (None, True)
+
+
+async def test_a_wrong_key_is_no_fault_of_the_texts(empty: World) -> None:
+    async with model_server(fails(401)) as server, empty.running(using(server)):
+        await stored(empty, "Locks are leases")
+
+        async def asked_twice() -> bool:
+            return len(server.asked) >= 2
+
+        await until(asked_twice, SECONDS)
+        [row] = await empty.fetch("SELECT count(*) FROM memory.embeddings")
+    assert row["count"] == 0
+    assert await empty.fetch("SELECT 1 FROM memory.unembedded") != []
+
+
+async def test_vectors_that_are_lost_are_made_again_by_the_next_process(empty: World) -> None:
+    async with empty.running(declared()):
+        await stored(empty, "Locks are leases")
+        await embedded(empty, 1)
+    await empty.execute("DELETE FROM memory.embeddings")
+    async with empty.running(declared()):
+        await embedded(empty, 1)
+        assert len(await found(empty, "locks", mode="semantic")) == 1
+
+
+@asynccontextmanager
+async def a_store(world: World) -> AsyncIterator[Store]:
+    """The service's store beside the service."""
+    async with await open_pool(world.database_url, "memory") as pool:
+        yield Store(memory, pool)
+
+
+async def test_searching_and_suggesting_write_nothing(empty: World) -> None:
+    async with empty.running(memory):
+        await stored(empty, "Locks are leases")
+        await embedded(empty, 1)
+    database = urlsplit(empty.database_url).path.removeprefix("/")
+    await empty.execute(f'ALTER DATABASE "{database}" SET default_transaction_read_only = on')
+    searching = Searching(Hashing)
+    modes: tuple[SearchMode, ...] = ("hybrid", "semantic", "keyword")
+    async with a_store(empty) as store:
+        reading = StoreReading(store)
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await use_model(reading, ModelName("a", "new", "one"))
+        for mode in modes:
+            assert (await searching.search(Search(text="locks", mode=mode), reading)).memories
+        assert (await searching.suggest_context(SuggestContext(text="locks"), reading)).memories
+
+
+async def test_what_is_forgotten_is_nowhere_to_be_found(running: World) -> None:
+    key = await stored(running, "The password is swordfish", goal="swordfish")
+    await embedded(running, 1)
+    answer = await running.ask("memory.forget", {"memory_id": key, "reason": "a secret"}, actor="ann")
+    assert answer["ok"], answer
+    assert await found(running, "password swordfish") == []
+    assert (await query(running, "get_memory", memory_id=key))["code"] == "memory_not_found"
+    for table in ("memories", "embeddings", "unembedded"):
+        [row] = await running.fetch(f"SELECT count(*) FROM memory.{table}")
+        assert row["count"] == 0, table
+    assert await running.fetch("SELECT 1 FROM memory.streams WHERE state::text LIKE '%swordfish%'") == []
+
+
+async def outcome(world: World, number: int, memory_id: str, *, success: bool) -> None:
+    """A task is told of a memory and ends."""
+    task = f"t{number}"
+    await tell(world, *follow(made(task)))
+    note = {"task_id": task, "memory_ids": [memory_id], "attempt": 1}
+    assert (await world.ask("memory.note_suggestion", note, actor="coder-1"))["ok"]
+    await tell(world, capture(completed(task) if success else failed(task, error="AssertionError: 1 != 2")))
+
+
+async def suggested(world: World, text: str) -> list[str]:
+    answer = await query(world, "suggest_context", text=text)
+    return [match["memory_id"] for match in answer["memories"]]
+
+
+async def test_a_poisoned_memory_falls_out_of_suggestions_and_is_still_found(running: World) -> None:
+    poison = await stored(running, "Delete the lock file to take the lock")
+    good = await stored(running, "Wait for the lock file to be released")
+    await embedded(running, 2)
+    asked = "take the lock of the lock file"
+    assert (await suggested(running, asked))[0] == poison
+    for number in range(3):
+        assert poison in await suggested(running, asked), f"after {number} failures"
+        await outcome(running, number, poison, success=False)
+    await outcome(running, 9, good, success=True)
+    left = await suggested(running, asked)
+    assert poison not in left
+    assert left[0] == good
+    assert poison in await found(running, asked)
+    shown = await query(running, "get_memory", memory_id=poison)
+    assert (shown["score"], shown["uses"], shown["suggested"]) == (1 / 5, 3, False)
+
+
+async def test_folding_the_log_again_gives_identical_scores(running: World) -> None:
+    key = await stored(running, "Locks are leases")
+    for number, success in enumerate((True, False, True, True, False)):
+        await outcome(running, number, key, success=success)
+    await running.ask("memory.give_feedback", {"memory_id": key, "rating": "helpful"}, actor="bob")
+    rows = {row["memory_id"]: dict(row) for row in await running.fetch("SELECT * FROM memory.memories")}
+    assert rows[key]["uses"] == 6
+    async with a_store(running) as store:
+        for memory_id, live in rows.items():
+            stream = f"memory-{memory_id}"
+            again = memory_row(store.fold(stream, await store.events_of(stream)).state)
+            assert again is not None
+            assert {name: live[name] for name in ("score", "uses", "suggested")} == {
+                name: again[name] for name in ("score", "uses", "suggested")
+            }
+
+
+async def test_patterns_are_learnt_by_themselves_and_found(running: World) -> None:
+    for number in range(3):
+        await tell(running, *follow(made(f"t{number}")))
+        await tell(running, capture(failed(f"t{number}", error=f"ImportError: no yaml in {number}")))
+
+    async def learnt() -> Any:
+        return (await query(running, "search_patterns", task_type="implement_feature"))["patterns"]
+
+    [pattern] = await until(learnt, SECONDS)
+    assert (pattern["kind"], pattern["samples"]) == ("failure", 3)
+    assert pattern["indicators"][0] == "ImportError: no yaml in <n>"
+    assert len(pattern["recommended_context"]) == 3
+    assert 0.5 < pattern["confidence"] <= 0.8
+    for fields, count in (
+        ({"kind": "success"}, 0),
+        ({"text": "YAML importerror"}, 1),
+        ({"text": "100%"}, 0),
+        ({"min_confidence": 0.99}, 0),
+        ({"phase_id": "PHASE_X"}, 1),
+    ):
+        assert len((await query(running, "search_patterns", **fields))["patterns"]) == count, fields
+    suggestion = await query(running, "suggest_context", task_id="t0")
+    assert [one["pattern_id"] for one in suggestion["patterns"]] == [pattern["pattern_id"]]
+    rating = {"pattern_id": pattern["pattern_id"], "rating": "not_helpful"}
+    assert (await running.ask("memory.give_feedback", rating, actor="ann"))["ok"]
+    [rated] = await learnt()
+    assert rated["confidence"] < pattern["confidence"]
+
+
+async def test_a_task_that_memory_does_not_know_needs_words(running: World) -> None:
+    assert (await query(running, "suggest_context", task_id="t"))["code"] == "task_not_known"
+    assert (await query(running, "suggest_context"))["code"] == "invalid_command"
+
+
+async def test_only_its_own_service_tells_memory_how_tasks_ended(running: World) -> None:
+    body = capture(completed("t")).model_dump(mode="json")
+    assert (await running.ask("memory.capture_outcome", body, actor="w"))["code"] == "not_authorised"
