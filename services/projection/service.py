@@ -2,6 +2,7 @@
 
 from services.projection.queries.agent import list_agents
 from services.projection.queries.board import board
+from services.projection.queries.brief import brief
 from services.projection.queries.discovery import discovery_figures
 from services.projection.queries.graph import graph
 from services.projection.queries.journal import causes, effects, read_journal
@@ -9,8 +10,12 @@ from services.projection.queries.status import projection_status
 from services.projection.queries.task import get_task, list_tasks
 from services.projection.queries.ticket import get_ticket, list_tickets, phase_history
 from services.projection.tables import READ_MODELS
+from shared.contracts.context import ContextForPhase
+from shared.contracts.lock import ListLocks
+from shared.contracts.memory import SuggestContext
 from shared.contracts.projection import (
     Board,
+    Brief,
     Causes,
     Discoveries,
     Effects,
@@ -24,7 +29,7 @@ from shared.contracts.projection import (
     PhaseHistory,
     ProjectionStatus,
 )
-from shared.kernel.declaration import Service
+from shared.kernel.declaration import Consultation, Service
 
 projection = Service(
     "projection",
@@ -38,6 +43,7 @@ projection = Service(
         Graph: graph,
         Board: board,
         Discoveries: discovery_figures,
+        Brief: Consultation(brief, asks=(ContextForPhase, SuggestContext, ListLocks)),
         Journal: read_journal,
         Causes: causes,
         Effects: effects,

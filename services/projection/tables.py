@@ -173,6 +173,7 @@ workflows = Table(
     Column("phases", JSONB, nullable=False),
     Column("gated", JSONB, nullable=False),
     Column("terminal", JSONB, nullable=False),
+    Column("told", JSONB, nullable=False),
 )
 
 discoveries = Table(

@@ -1,8 +1,12 @@
 """The read model of workflow versions: what reading a ticket takes of the workflow it is under."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shared.contracts.phase import WorkflowLoaded
+
+TOLD = {"phase_prompt", "done_definitions", "expected_outputs", "next_steps_guide"}
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,8 @@ class Workflow:
     """The phases that have a gate."""
     terminal: tuple[str, ...]
     """The phases that end a ticket."""
+    told: Mapping[str, Any]
+    """Phase -> what its agents are told."""
 
 
 def evolve(_: Workflow | None, event: WorkflowLoaded) -> Workflow:
@@ -30,4 +36,5 @@ def evolve(_: Workflow | None, event: WorkflowLoaded) -> Workflow:
         phases=tuple(phase.id for phase in phases),
         gated=tuple(phase.id for phase in phases if phase.gated),
         terminal=tuple(phase.id for phase in phases if phase.is_terminal),
+        told={phase.id: phase.model_dump(mode="json", include=TOLD) for phase in phases},
     )

@@ -543,8 +543,9 @@ class WorkBrief(Result):
     next_steps: str = ""
     blocking_reasons: tuple[str, ...] = Field(default=(), description="Why the gate sent the work back.")
     context: str = Field(default="", description="What is known of the ticket, in words.")
-    memories: tuple[dict[str, Any], ...] = Field(
-        default=(), description="What was learnt at similar tasks, the most fitting first."
+    memory: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What was learnt at similar tasks: `memories`, the most fitting first, and `patterns`.",
     )
     discoveries: tuple[dict[str, Any], ...] = Field(
         default=(), description="What was found at this ticket and is still open."
@@ -589,3 +590,17 @@ class Discoveries(Query):
 
     ticket_id: Key | None = None
     as_of: AsOf = None
+
+
+class Brief(Query):
+    """All an agent must know for a task.
+
+    When it does not fit into `max_tokens`, these go first, in this order: patterns, memories, open
+    discoveries, next steps, the context, the ticket's description, the phase prompt, the task's
+    description, why the work came back. The task, what done means and the expected outputs are never cut.
+    """
+
+    position_of = "scheduler"
+
+    task_id: Key
+    max_tokens: int = Field(default=8000, ge=200, le=200_000, description="Tokens of o200k_base.")

@@ -20,7 +20,7 @@ class QueryRefused(Refused):
 
 
 class Asking(Protocol):
-    """Handed to activities; it asks only what the activity has declared."""
+    """Handed to activities and to some answers; it asks only what they have declared."""
 
     async def query(self, query: Query) -> dict[str, Any]:
         """The result; raises `QueryRefused`, and `Unavailable` while the service is away."""

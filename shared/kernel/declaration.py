@@ -19,6 +19,9 @@ Reaction = Callable[[Any], Sequence[Command]]
 Answer = Callable[[Any, Reading], Awaitable[Result | Mapping[str, Any]]]
 """Answers one query from what is committed; raises `Refused` when there is nothing to answer."""
 
+ConsultedAnswer = Callable[[Any, Reading, Asking], Awaitable[Result | Mapping[str, Any]]]
+"""The same with what other services know; it says what it must do without when they are away."""
+
 Finder = Callable[[Any, Reading], Awaitable[Any]]
 """Answers one lookup of a rule from the service's index."""
 
@@ -118,6 +121,14 @@ class Activity:
 
 
 @dataclass(frozen=True)
+class Consultation:
+    """An answer for which other services are asked the queries that `asks` names, and no others."""
+
+    answer: ConsultedAnswer
+    asks: Sequence[type[Query]]
+
+
+@dataclass(frozen=True)
 class Service:
     """One service. Its subscriptions, tables, AsyncAPI page and metrics follow from this value."""
 
@@ -125,7 +136,7 @@ class Service:
     aggregates: Sequence[Aggregate[Any]] = ()
     obeys: Mapping[type[Command], Rule[Any]] = field(default_factory=dict)
     hears: Mapping[type[Event], Reaction] = field(default_factory=dict)
-    answers: Mapping[type[Query], Answer] = field(default_factory=dict)
+    answers: Mapping[type[Query], Answer | Consultation] = field(default_factory=dict)
     lookups: Mapping[type[Lookup[Any]], Finder] = field(default_factory=dict)
     indexes: Sequence[Index] = ()
     read_models: Sequence[ReadModel] = ()
@@ -148,6 +159,8 @@ class Service:
     def asks(self) -> tuple[type[Query], ...]:
         """The queries that it asks other services: their subjects are all that it may ask."""
         asked = {query for activity in self.activities for query in activity.asks}
+        for answer in self.answers.values():
+            asked |= set(answer.asks) if isinstance(answer, Consultation) else set()
         return tuple(sorted(asked, key=lambda query: (query.owner(), query.wire_name())))
 
     @cached_property

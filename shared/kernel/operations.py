@@ -5,13 +5,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 import orjson
+from nats.aio.client import Client
 from pydantic import Field
 
 from shared.contracts.messages import Authority, Contract, Query, owner_of
 from shared.kernel import wire
 from shared.kernel.decider import NotAuthorised, Refused, Unavailable
-from shared.kernel.declaration import Service
+from shared.kernel.declaration import Consultation, Service
 from shared.kernel.door import InvalidCommand, UnknownQuery, read_object, unknown, validated
+from shared.kernel.questions import Questions
 from shared.kernel.reads import StoreReading
 from shared.kernel.received import from_row
 from shared.kernel.store import Store
@@ -57,6 +59,7 @@ class Operations:
     def __init__(
         self,
         store: Store,
+        client: Client,
         reached: Reached,
         health: Health,
         asyncapi: Callable[[], dict[str, Any]],
@@ -64,6 +67,7 @@ class Operations:
         wait_seconds: float,
     ) -> None:
         self._store = store
+        self._client = client
         self._service: Service = store.service
         self._reading = StoreReading(store)
         self._reached = reached
@@ -91,7 +95,10 @@ class Operations:
             raise UnknownQuery(unknown(self._service.name, "query", name, known), known=sorted(known))
         query = validated(contract, fields)
         await self._catch_up(query)
-        return await self._service.answers[contract](query, self._reading)
+        answer = self._service.answers[contract]
+        if isinstance(answer, Consultation):
+            return await answer.answer(query, self._reading, Questions(self._client, answer.asks))
+        return await answer(query, self._reading)
 
     async def _catch_up(self, query: Query) -> None:
         if query.min_position is None:

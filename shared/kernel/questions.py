@@ -17,7 +17,7 @@ AWAY = frozenset({"unavailable", "internal_error"})
 
 
 class Questions(Asking):
-    """The questions of one activity; one that it has not declared is a fault of ours."""
+    """The questions of one activity or answer; one that it has not declared is a fault of ours."""
 
     def __init__(self, client: Client, asks: Sequence[type[Query]]) -> None:
         self._client = client
@@ -26,7 +26,7 @@ class Questions(Asking):
     async def query(self, query: Query) -> dict[str, Any]:
         """The result; raises `QueryRefused`, and `Unavailable` while the service is away."""
         if type(query) not in self._asks:
-            raise TypeError(f"{type(query).__name__} is not among what the activity declares that it asks")
+            raise TypeError(f"{type(query).__name__} is not among what is declared to be asked")
         subject = wire.query_subject(query.owner(), query.wire_name())
         body = query.model_dump_json(exclude_defaults=True).encode()
         try:

@@ -177,6 +177,7 @@ class Runtime:
         self._consumers = [self._consumer(effect) for effect in effects]
         self._operations = Operations(
             self._store,
+            self._client,
             self._reached,
             self.health,
             lambda: document(service),

@@ -9,6 +9,7 @@ import orjson
 from services.projection.service import projection
 from services.projection.tables import READ_MODELS
 from shared.contracts.messages import Event, Query
+from shared.kernel.declaration import Consultation
 from shared.kernel.draft import dumps
 from shared.kernel.journal import Fold, Journal
 from shared.kernel.reads import StoreReading
@@ -44,8 +45,10 @@ class Records:
     async def ask(self, query: Query) -> dict[str, Any]:
         """The service's answer to `query`, as JSON."""
         reading = StoreReading(Store(projection, self.pool))
-        answer: dict[str, Any] = orjson.loads(dumps(await projection.answers[type(query)](query, reading)))
-        return answer
+        answer = projection.answers[type(query)]
+        assert not isinstance(answer, Consultation)
+        answered: dict[str, Any] = orjson.loads(dumps(await answer(query, reading)))
+        return answered
 
     async def rebuild(self, name: str = "tickets", **options: Any) -> Rebuilt:
         """Build a read model anew."""

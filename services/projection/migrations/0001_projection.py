@@ -208,6 +208,7 @@ def _workflows(tables: MetaData) -> None:
         Column("phases", JSONB, nullable=False),
         Column("gated", JSONB, nullable=False),
         Column("terminal", JSONB, nullable=False),
+        Column("told", JSONB, nullable=False),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, ScalarSelect, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, FromClause, ScalarSelect, Select, func, literal_column, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from services.projection.queries.point import TODAY, Source, point, present, ticket_at
@@ -61,8 +61,8 @@ def _graph(source: Source) -> Select[Any]:
             ticket.c.phase_id.label("phase"),
             ticket.c.workflow,
             func.coalesce(workflows.c.phases, NONE).label("phases"),
-            _of_ticket(ticket, tasks, told, age).label("nodes"),
-            _of_ticket(
+            listed_of_ticket(ticket, tasks, told, age).label("nodes"),
+            listed_of_ticket(
                 ticket, discoveries, found, (discoveries.c.recorded_at, discoveries.c.discovery_id)
             ).label("discoveries"),
         )
@@ -71,16 +71,20 @@ def _graph(source: Source) -> Select[Any]:
     )
 
 
-def _of_ticket(
-    ticket: FromClause, rows: FromClause, told: Mapping[str, Any], order: Sequence[ColumnElement[Any]]
+def listed_of_ticket(
+    ticket: FromClause,
+    rows: FromClause,
+    told: Mapping[str, Any],
+    order: Sequence[ColumnElement[Any]],
+    where: ColumnElement[bool] = true(),  # noqa: B008 - a constant
 ) -> ScalarSelect[Any]:
-    """What is shown of the ticket's rows, as one array of objects."""
+    """What is shown of the rows of a ticket, as one array of objects."""
     parts: list[ColumnElement[Any]] = []
     for name, column in told.items():
         parts += [literal_column(f"'{name}'"), column]
     listed = func.jsonb_agg(aggregate_order_by(func.jsonb_build_object(*parts), *order))
-    shown = (rows.c.ticket_id == ticket.c.ticket_id) & rows.c.shown
-    return select(func.coalesce(listed, NONE)).where(shown).correlate(ticket).scalar_subquery()
+    wanted = (rows.c.ticket_id == ticket.c.ticket_id) & rows.c.shown & where
+    return select(func.coalesce(listed, NONE)).where(wanted).correlate(ticket).scalar_subquery()
 
 
 def _answer(row: Row) -> TicketGraph:

@@ -21,7 +21,7 @@ async def get_task(query: GetTask, reading: Reading) -> TaskView:
     """One task, whole."""
     rows = await reading.rows(select(tasks).where(tasks.c.task_id == query.task_id, tasks.c.shown))
     if not rows:
-        raise _not_found(query.task_id)
+        raise not_found(query.task_id)
     return TaskView.model_validate(rows[0])
 
 
@@ -42,7 +42,7 @@ async def list_tasks(query: ListTasks, reading: Reading) -> Tasks:
         found = found.where(age < tuple_(_created_at(query.after).scalar_subquery(), query.after))
     rows = await reading.rows(found)
     if not rows and query.after and not await reading.rows(_created_at(query.after)):
-        raise _not_found(query.after)
+        raise not_found(query.after)
     kept, following = page(rows, query.limit, "task_id")
     return Tasks(tasks=tuple(TaskSummary.model_validate(row) for row in kept), next=following)
 
@@ -51,5 +51,6 @@ def _created_at(task_id: str) -> Select[Any]:
     return select(tasks.c.created_at).where(tasks.c.task_id == task_id)
 
 
-def _not_found(task_id: str) -> TaskNotFound:
+def not_found(task_id: str) -> TaskNotFound:
+    """There is no such task."""
     return TaskNotFound(f"There is no task {task_id}. Check the id.", task_id=task_id)
