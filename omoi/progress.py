@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.contracts import discovery, gate, phase, task
+from shared.contracts import board, discovery, gate, phase, task
 from shared.contracts.messages import Event
 
 MOVING = ("ready", "claimed", "running", "retrying")
@@ -92,7 +92,7 @@ def evolve(progress: Progress, event: Event) -> tuple[Progress, str | None]:
             work = Work(event.task_type, event.phase_id, event.visit)
             return replace(progress, tasks={**progress.tasks, event.task_id: work}), None
         case _:
-            return _discovery(progress, event) or _task(progress, event)
+            return _discovery(progress, event) or _in_line(progress, event) or _task(progress, event)
 
 
 def _moved(progress: Progress, event: phase.PhaseTransitioned) -> tuple[Progress, str]:
@@ -101,6 +101,18 @@ def _moved(progress: Progress, event: phase.PhaseTransitioned) -> tuple[Progress
     why = f" ({event.reason})" if event.reason else ""
     moved = replace(progress, path=(*progress.path, step), gate="pending")
     return moved, f"{_short(event.from_phase)} -> {_short(event.to_phase)}{visit}{why}"
+
+
+def _in_line(progress: Progress, event: Event) -> tuple[Progress, str | None] | None:
+    match event:
+        case board.CardWaiting():
+            line = f"waits for a slot in column {event.column} (place {event.place}, limit {event.limit})"
+            way_out = "It goes on when a card leaves the column; `omoi board` shows it."
+            return replace(progress, reasons=(f"It {line}. {way_out}",)), line
+        case board.SlotReserved():
+            return replace(progress, reasons=()), None
+        case _:
+            return None
 
 
 def _discovery(progress: Progress, event: Event) -> tuple[Progress, str] | None:

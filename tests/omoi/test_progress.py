@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from omoi.progress import Progress, evolve
 from omoi.watch import STUCK_SECONDS, Watch
 from services.phase.effects import shipped_workflows
-from shared.contracts import discovery, gate, phase, task
+from shared.contracts import board, discovery, gate, phase, task
 from shared.contracts.messages import Event, Priority
 from shared.contracts.workflow import Workflow
 
@@ -80,6 +80,19 @@ def test_a_ticket_with_a_task_that_can_be_taken_is_not_stuck() -> None:
     ready = task.TaskReady(task_id="a", ticket_id="t", phase_id="PHASE_REQUIREMENTS", ready_at=AT, rank=0)
     start = (OPENED, moved("PHASE_BACKLOG", "PHASE_REQUIREMENTS"), created("a", "first"))
     assert watched(*start, ready).stuck is None
+
+
+def test_a_ticket_that_waits_for_a_slot_says_so_until_it_has_one() -> None:
+    line = {
+        "ticket_id": "t", "workflow": "w", "column": "building", "from_phase": "PHASE_DESIGN",
+        "to_phase": "PHASE_IMPLEMENTATION", "move": 2, "actor": "board", "wish": "w-1", "at": AT,
+    }  # fmt: skip
+    waiting = board.CardWaiting(**line, place=2, limit=10)
+    watch = watched(OPENED, moved("PHASE_REQUIREMENTS", "PHASE_DESIGN"), waiting)
+    assert watch.stuck is not None
+    assert "waits for a slot in column building (place 2, limit 10)" in watch.stuck
+    pulled = board.SlotReserved(**line, reservation=1, expires_at=AT)
+    assert watched(OPENED, moved("PHASE_REQUIREMENTS", "PHASE_DESIGN"), waiting, pulled).reasons == []
 
 
 def test_a_failed_gate_with_nothing_left_to_do_says_why_it_is_stuck() -> None:
