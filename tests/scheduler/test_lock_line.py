@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from services.scheduler.lock import Lock
 from services.scheduler.lock_request import LockHeld, TaskNotYours
 from services.scheduler.service import scheduler
-from shared.contracts.lock import AcquireLock, LockDenied, LockWaitTime
+from shared.contracts.lock import AcquireLock, EndLockWait, LockDenied, LockWaitTime
 from shared.contracts.messages import Authority, Event
 from shared.contracts.task import HandOverClaim
 from shared.kernel.decider import CancelTimer, Context, Waiting
@@ -120,7 +121,7 @@ def test_one_that_was_taken_out_of_the_line_has_its_answer_and_does_not_line_up_
     get(shop, "t1", ttl_seconds=999)
     asked = acquire("t2", wait_seconds=30)
     wait_in_line(shop, asked, "c-1")
-    shop.wait(33)
+    shop.do(EndLockWait(task_id="t2", request_id=shop.past.of(Lock, "a.py").waiting[0].request_id))
     with pytest.raises(LockHeld) as refused:
         answer_to(shop, asked, "c-1", shop.now)
     assert "taken out" in refused.value.message
