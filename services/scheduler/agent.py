@@ -10,6 +10,8 @@ from shared.contracts.task import (
     CapabilitiesFollowed,
     FollowAgent,
     FollowCapabilities,
+    FollowPhases,
+    PhasesFollowed,
     TaskPickedUp,
     Withholding,
 )
@@ -40,6 +42,9 @@ class Agent:
     capabilities: tuple[str, ...] = ()
     capabilities_at: datetime | None = None
     """When it said so; None for one that was never registered."""
+    phases: tuple[str, ...] = ()
+    """Where it works; empty for anywhere."""
+    phases_at: datetime | None = None
 
     @property
     def available(self) -> bool:
@@ -70,6 +75,16 @@ def follow_capabilities(command: FollowCapabilities, past: Past, context: Contex
     return [CapabilitiesFollowed(**command.model_dump())]
 
 
+def follow_phases(command: FollowPhases, past: Past, context: Context) -> Facts:
+    """Remember the newest word on where an agent works."""
+    known = past.of(Agent, command.agent_id)
+    if known.phases_at is None and not command.phases:
+        return []
+    if known.phases_at is not None and known.phases_at >= command.at:
+        return []
+    return [PhasesFollowed(**command.model_dump())]
+
+
 def refuse_quarantined(agent: Agent) -> None:
     """Refuse an agent that is in quarantine."""
     cause = agent.causes.get("quarantine")
@@ -82,7 +97,9 @@ def refuse_quarantined(agent: Agent) -> None:
         )
 
 
-AgentEvent = AgentFollowed | CapabilitiesFollowed | AgentAssigned | TaskPickedUp | AssignmentLapsed
+AgentEvent = (
+    AgentFollowed | CapabilitiesFollowed | PhasesFollowed | AgentAssigned | TaskPickedUp | AssignmentLapsed
+)
 
 
 def evolve(agent: Agent, event: AgentEvent) -> Agent:
@@ -93,6 +110,8 @@ def evolve(agent: Agent, event: AgentEvent) -> Agent:
             return replace(agent, agent_id=event.agent_id, causes={**agent.causes, event.cause: cause})
         case CapabilitiesFollowed(agent_id=agent_id, capabilities=known, at=at):
             return replace(agent, agent_id=agent_id, capabilities=known, capabilities_at=at)
+        case PhasesFollowed(agent_id=agent_id, phases=phases, at=at):
+            return replace(agent, agent_id=agent_id, phases=phases, phases_at=at)
         case AgentAssigned():
             assigned = {**agent.assigned, event.task_id: event.claim_epoch}
             return replace(agent, agent_id=event.agent_id, assigned=assigned)

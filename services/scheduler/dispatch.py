@@ -141,6 +141,7 @@ class NoAgent(TypedDict):
     message: str
     capabilities: list[str]
     missing: list[str]
+    phase_id: str
     way_out: str
 
 
@@ -169,16 +170,25 @@ def reasons(
     return [*found, *_of_shares(task, shares)]
 
 
-def no_agent(task: Task, missing: Sequence[str]) -> NoAgent:
-    """What is said of a task when nobody has all it requires; `missing` is what nobody has at all."""
+def no_agent(task: Task, missing: Sequence[str], *, elsewhere: bool = False) -> NoAgent:
+    """What is said of a task that nobody can do.
+
+    `missing` is what nobody has at all; `elsewhere` is whether somebody has all it requires, and works in
+    other phases only.
+    """
     required = list(task.required_capabilities)
     lacks = f"has {' or '.join(missing)}" if missing else f"has all of {', '.join(required)}"
+    able = f" and has all of {', '.join(required)}" if required else ""
+    away = f"No agent that is registered, alive and available{able} works in {task.phase_id}."
     return NoAgent(
         code="no_agent",
-        message=f"No agent that is registered, alive and available {lacks}.",
+        message=away if elsewhere else f"No agent that is registered, alive and available {lacks}.",
         capabilities=required,
         missing=list(missing),
-        way_out="Register or release an agent that has the capabilities, or add them to one.",
+        phase_id=task.phase_id,
+        way_out="Let an agent that can do it work in that phase too, or register one."
+        if elsewhere
+        else "Register or release an agent that has the capabilities, or add them to one.",
     )
 
 

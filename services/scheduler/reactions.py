@@ -34,6 +34,7 @@ from shared.contracts.task import (
     FollowContext,
     FollowEdit,
     FollowMigration,
+    FollowPhases,
     FollowTicket,
     FollowWorkflow,
     HandOverClaim,
@@ -131,9 +132,10 @@ def lose_agent(event: AgentLost) -> Sequence[Command]:
 
 
 def follow_registration(event: AgentRegistered) -> Sequence[Command]:
-    """Count on an agent that is there, for what it can do."""
+    """Count on an agent that is there, for what it can do and where it works."""
     return [
         FollowCapabilities(agent_id=event.agent_id, capabilities=event.capabilities, at=event.at),
+        FollowPhases(agent_id=event.agent_id, phases=event.phases or (), at=event.at),
         FollowAgent(agent_id=event.agent_id, cause="gone", withheld=False, at=event.at),
     ]
 
@@ -144,10 +146,15 @@ def follow_recovery(event: AgentRecovered) -> Sequence[Command]:
 
 
 def follow_update(event: AgentUpdated) -> Sequence[Command]:
-    """Remember what an agent can do now, if that is what it changed."""
-    if event.capabilities is None:
-        return []
-    return [FollowCapabilities(agent_id=event.agent_id, capabilities=event.capabilities, at=event.at)]
+    """Remember what an agent can do and where it works now, if that is what it changed."""
+    changes: list[Command] = []
+    if event.capabilities is not None:
+        changes.append(
+            FollowCapabilities(agent_id=event.agent_id, capabilities=event.capabilities, at=event.at)
+        )
+    if event.phases is not None:
+        changes.append(FollowPhases(agent_id=event.agent_id, phases=event.phases, at=event.at))
+    return changes
 
 
 def release_quarantined(event: AgentQuarantined) -> Sequence[Command]:

@@ -18,7 +18,7 @@ from services.scheduler import (
     visit,
     workflow,
 )
-from services.scheduler.agent import Agent, follow_agent, follow_capabilities
+from services.scheduler.agent import Agent, follow_agent, follow_capabilities, follow_phases
 from services.scheduler.assignment import Assignment
 from services.scheduler.decision import AGGREGATES
 from services.scheduler.effects import ASSIGNING
@@ -77,6 +77,7 @@ scheduler = Service(
         task.HandOverClaim: handover.hand_over_claim,
         task.FollowAgent: follow_agent,
         task.FollowCapabilities: follow_capabilities,
+        task.FollowPhases: follow_phases,
         task.FollowWorkflow: workflow.follow_workflow,
         task.FollowTicket: visit.follow_ticket,
         task.FollowEdit: following.follow_edit,

@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    any_,
     cast,
     event,
     exists,
@@ -157,12 +158,13 @@ share_index = Table(
     Column("running", Integer, nullable=False),
 )
 
-# Registered agents that may be given tasks, by what they can do.
+# Registered agents that may be given tasks, by what they can do, and where: no phases are all of them.
 agent_index = Table(
     "agent_index",
     metadata,
     Column("agent_id", Text, primary_key=True),
     Column("capabilities", ARRAY(Text), nullable=False),
+    Column("phases", ARRAY(Text), nullable=False),
 )
 Index("agent_index_by_capabilities", agent_index.c.capabilities, postgresql_using="gin")
 
@@ -288,12 +290,16 @@ def agent_row(agent: Agent) -> Mapping[str, Any] | None:
     """The row of an agent; none while it is given no tasks, or was never registered."""
     if agent.withheld_because or agent.capabilities_at is None:
         return None
-    return {"agent_id": agent.agent_id, "capabilities": agent.capabilities}
+    return {"agent_id": agent.agent_id, "capabilities": agent.capabilities, "phases": agent.phases}
 
 
-def can_do(capabilities: Sequence[str]) -> ColumnElement[bool]:
-    """Whether there is an agent that has all of them."""
-    return exists().where(agent_index.c.capabilities.op("@>")(cast(list(capabilities), ARRAY(Text))))
+def can_do(capabilities: Sequence[str], phase_id: str | None = None) -> ColumnElement[bool]:
+    """Whether there is an agent that has all of them, and works in that phase."""
+    able = exists().where(agent_index.c.capabilities.op("@>")(cast(list(capabilities), ARRAY(Text))))
+    if phase_id is None:
+        return able
+    anywhere = agent_index.c.phases == cast([], ARRAY(Text))
+    return able.where(anywhere | (any_(agent_index.c.phases) == phase_id))
 
 
 def share_row(share: Share) -> Mapping[str, Any] | None:

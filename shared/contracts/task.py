@@ -443,11 +443,29 @@ class FollowCapabilities(Command):
     at: Moment
 
 
+class FollowPhases(Command):
+    """Remember in which phases an agent works."""
+
+    authority = Authority.SYSTEM
+
+    agent_id: Key
+    phases: tuple[Key, ...] = Field(description="Empty means any.")
+    at: Moment
+
+
 class CapabilitiesFollowed(Event):
     """The scheduler knows what an agent can do."""
 
     agent_id: Key
     capabilities: tuple[str, ...]
+    at: Moment
+
+
+class PhasesFollowed(Event):
+    """The scheduler knows in which phases an agent works."""
+
+    agent_id: Key
+    phases: tuple[Key, ...]
     at: Moment
 
 

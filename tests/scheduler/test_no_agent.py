@@ -61,6 +61,44 @@ async def test_a_task_says_which_capability_nobody_has_and_is_claimed_all_the_sa
     assert [task["task_id"] for task in await shop.claim()] == ["a"]
 
 
+async def test_a_task_says_that_nobody_who_can_do_it_works_in_its_phase(shop: Shop) -> None:
+    await shop.create("a", required_capabilities=["saw"])
+    await shop.create("plain", priority="LOW")
+    assert await remarks(shop, "plain") == []  # nobody is registered at all, and a claim asks for nothing
+    await know(shop, "bob", "saw")
+    assert await remarks(shop, "a") == await remarks(shop, "plain") == []
+    elsewhere = {"agent_id": "bob", "phases": ["BUILD"], "at": NOON.isoformat()}
+    await shop.do("follow_phases", **elsewhere)
+    for task_id in ("a", "plain"):
+        [remark] = await remarks(shop, task_id)
+        assert (remark["phase_id"], remark["missing"]) == ("BACKLOG", [])
+        assert "works in BACKLOG" in remark["message"]
+    await know(shop, "eve", "paint")
+    assert len(await remarks(shop, "a")) == 1
+    assert await remarks(shop, "plain") == []
+    both = {"phases": ["BACKLOG", "BUILD"], "at": LATER.isoformat()}
+    await shop.do("follow_phases", **elsewhere | both)
+    assert await remarks(shop, "a") == []
+
+
+def test_an_agent_works_where_its_newest_word_says() -> None:
+    shop = Workshop()
+
+    def phases(event: Event, reaction: Any) -> tuple[str, ...]:
+        for command in reaction(event):
+            shop.do(command)
+        return shop.past.of(Agent, "bob").phases
+
+    bound = REGISTERED.model_copy(update={"phases": ("BUILD",)})
+    moved = AgentUpdated(agent_id="bob", phases=("CHECK",), at=LATER)
+    assert phases(bound, reactions.follow_registration) == ("BUILD",)
+    assert phases(moved, reactions.follow_update) == ("CHECK",)
+    assert known(shop) == ("paint", "saw")
+    assert phases(bound, reactions.follow_registration) == ("CHECK",)
+    anywhere = moved.model_copy(update={"phases": (), "at": LATER + timedelta(seconds=1)})
+    assert phases(anywhere, reactions.follow_update) == ()
+
+
 def known(shop: Workshop) -> tuple[str, ...] | None:
     row = agent_row(shop.past.of(Agent, "bob"))
     return row["capabilities"] if row else None

@@ -31,14 +31,15 @@ async def explain(query: Explain, reading: Reading) -> Mapping[str, Any]:
 async def _remarks(task: Task, reading: Reading) -> Mapping[str, Any]:
     """What holds up no claim and is still worth knowing; left out when there is nothing to say."""
     required = task.required_capabilities
-    if task.ended or task.claimed or not required:
+    if task.ended or task.claimed:
         return {}
-    asked = (required, *([one] for one in required))
-    able = [can_do(capabilities).label(f"able_{number}") for number, capabilities in enumerate(asked)]
-    [found] = await reading.rows(select(*able))
-    anybody, *each = found.values()
-    missing = [one for one, known in zip(required, each, strict=True) if not known]
-    return {} if anybody else {"remarks": [no_agent(task, missing)]}
+    able = [can_do([one]).label(f"able_{number}") for number, one in enumerate(required)]
+    here, anywhere = can_do(required, task.phase_id).label("here"), can_do(required).label("anywhere")
+    [found] = await reading.rows(select(here, anywhere, *able))
+    missing = [one for number, one in enumerate(required) if not found[f"able_{number}"]]
+    if found["here"] or not (required or found["anywhere"]):
+        return {}
+    return {"remarks": [no_agent(task, missing, elsewhere=found["anywhere"])]}
 
 
 async def _in_detail(found: dict[str, Any], task: Task, reading: Reading) -> dict[str, Any]:
