@@ -169,9 +169,6 @@ class _Functions:
             running.cancel()
             await end_all([wanted])  # type: ignore[list-item]
 
-    def close(self) -> None:
-        """Nothing is kept."""
-
 
 async def _called(handler: Handler, brief: Brief) -> Any:
     if inspect.iscoroutinefunction(handler):

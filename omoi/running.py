@@ -41,7 +41,15 @@ class Plan:
     as_json: bool = False
 
 
-async def run_tickets(plan: Plan, settings: Settings, stack: RunningStack | None, stop: asyncio.Event) -> int:
+@dataclass(frozen=True)
+class Signals:
+    """What the person wants: an orderly end, and then an end at once."""
+
+    stop: asyncio.Event
+    hurry: asyncio.Event
+
+
+async def run_tickets(plan: Plan, settings: Settings, stack: RunningStack | None, signals: Signals) -> int:
     """Take the tickets through; returns the exit code. Starts the embedded stack when nothing runs yet."""
     try:
         await open_repository(plan.repository)
@@ -60,7 +68,7 @@ async def run_tickets(plan: Plan, settings: Settings, stack: RunningStack | None
         if plan.workflow is not None:
             (await client.ask(LoadWorkflow(document=plan.workflow))).accepted()
         for place, ticket in enumerate(plan.tickets, start=1):
-            code = await _take_through(ticket, plan, settings, client, stop)
+            code = await _take_through(ticket, plan, settings, client, signals)
             if code != DONE:
                 _tell_left(plan, place)
                 return code
@@ -73,16 +81,17 @@ def _tell_left(plan: Plan, taken: int) -> None:
 
 
 async def _take_through(
-    ticket: OpenTicket, plan: Plan, settings: Settings, client: Client, stop: asyncio.Event
+    ticket: OpenTicket, plan: Plan, settings: Settings, client: Client, signals: Signals
 ) -> int:
     found = await client.query(GetWorkflow(name=ticket.workflow))
     workflow = Workflow.model_validate(found["document"])
     watch = Watch(workflow, plan.as_json, journal_from=await journal_head(client))
     ticket_id = (await client.ask(ticket)).accepted().result["ticket_id"]
-    async with _working(plan, settings, client.url, ticket_id), _watching(client, watch, ticket_id):
+    working = _working(plan, settings, client.url, ticket_id, signals.hurry)
+    async with working, _watching(client, watch, ticket_id):
         with live(watch):
             await _start(client, watch.workflow, ticket_id)
-            ended = await _end(watch, stop, plan.timeout_seconds)
+            ended = await _end(watch, signals.stop, plan.timeout_seconds)
     await summarise(client, watch, ended, plan.repository)
     return DONE if watch.done else REFUSED if ended else UNAVAILABLE
 
@@ -115,7 +124,9 @@ async def _end(watch: Watch, stop: asyncio.Event, seconds: float | None) -> str 
 
 
 @asynccontextmanager
-async def _working(plan: Plan, settings: Settings, nats_url: str, ticket_id: str) -> AsyncIterator[None]:
+async def _working(
+    plan: Plan, settings: Settings, nats_url: str, ticket_id: str, hurry: asyncio.Event
+) -> AsyncIterator[None]:
     """A worker for this ticket beside the watch; other tickets' tasks are for other workers."""
     stop = asyncio.Event()
     name = f"local-{os.getpid()}"
@@ -138,7 +149,7 @@ async def _working(plan: Plan, settings: Settings, nats_url: str, ticket_id: str
                 {"OMOI_NATS_URL": nats_url, "OMOI_HOME": str(settings.home.resolve())},
             ),
         )
-        task = asyncio.create_task(worker.work(stop))
+        task = asyncio.create_task(worker.work(stop, hurry))
         try:
             yield
         finally:

@@ -20,6 +20,8 @@ from shared.kernel.wire import KEY
 from shared.stack import OPERATOR, RunningStack, StackError, running_stack
 
 DONE, REFUSED, USAGE, UNAVAILABLE = 0, 1, 2, 3
+INTERRUPTED = 130
+"""As shells tell of a program that Ctrl-C ended."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
@@ -68,7 +70,7 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
         err.print(str(error), style="red")
         raise typer.Exit(REFUSED) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(code or DONE)
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from omoi.cli.console import Json, connected, find_stack, out, run, settings
-from omoi.cli.system import until_signal
+from omoi.cli.console import INTERRUPTED, Json, connected, err, find_stack, out, run, settings
 from omoi.cli.workflows import read as read_workflow
 from omoi.ticket_file import read_ticket
 from shared.kernel import logs
+
+HURRY_SECONDS = 3.0
+"""How long the end of a run may take that was to end at once."""
 
 Exec = Annotated[
     str,
@@ -50,16 +53,25 @@ Check = Annotated[
 ]
 
 
-def until_signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Events that the first and the second SIGINT or SIGTERM set."""
+def until_signals(first: str, console: Console) -> tuple[asyncio.Event, asyncio.Event]:
+    """Events that the first and the second SIGINT or SIGTERM set; what they mean is said."""
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def signalled() -> None:
+        said = "Ending at once." if stop.is_set() else f"{first} Ctrl-C again ends at once."
         (hurry if stop.is_set() else stop).set()
+        console.print(said, markup=False, soft_wrap=True)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, signalled)
     return stop, hurry
+
+
+async def _leave(hurry: asyncio.Event) -> None:
+    """End a run that was to end at once and does not; guards end its commands and its servers."""
+    await hurry.wait()
+    await asyncio.sleep(HURRY_SECONDS)
+    os._exit(INTERRUPTED)
 
 
 def default_agent() -> str:
@@ -84,7 +96,7 @@ def worker(
     drain: Annotated[float, typer.Option(help="Seconds running tasks may go on after SIGTERM.", min=0)] = 10,
     verbose: Annotated[bool, typer.Option("--verbose", "-v")] = False,
 ) -> None:
-    """Claim tasks and have a command do them, until SIGTERM; a second SIGTERM hurries."""
+    """Claim tasks and have a command do them, until SIGTERM or Ctrl-C; a second one does not wait."""
     from omoi.worker.command_line import CommandLine
     from omoi.worker.settings import WorkerSettings, default_work_root
     from omoi.worker.worker import Worker
@@ -93,7 +105,7 @@ def worker(
     name = agent or default_agent()
 
     async def work() -> int:
-        stop, hurry = until_signals()
+        stop, hurry = until_signals(f"Stopping: what runs may go on for {drain:g} s.", out)
         async with connected(name) as client:
             await Worker(
                 client,
@@ -108,7 +120,7 @@ def worker(
                     drain_seconds=drain,
                     check=check,
                 ),
-                CommandLine(command, env or (), task_environment(client.url), hurry),
+                CommandLine(command, env or (), task_environment(client.url)),
                 told=lambda sentence: out.print(sentence, markup=False),
             ).work(stop, hurry)
         return 0
@@ -154,7 +166,7 @@ def run_(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the services' logs.")] = False,
 ) -> None:
     """Take tickets through their workflow, from opening to DONE; starts what is not running."""
-    from omoi.running import Plan, run_tickets
+    from omoi.running import Plan, Signals, run_tickets
 
     logs.configure("info" if verbose else "critical", json=False)
     document = read_workflow(workflow) if workflow else None
@@ -174,9 +186,13 @@ def run_(
     )
 
     async def work() -> int:
-        stop = until_signal()
+        signals = until_signals("Stopping: what runs is ended and handed back.", err if as_json else out)
+        leaving = asyncio.create_task(_leave(signals[1]))
         config = settings()
-        return await run_tickets(plan, config, find_stack(config), stop)
+        try:
+            return await run_tickets(plan, config, find_stack(config), Signals(*signals))
+        finally:
+            leaving.cancel()
 
     run(work())
 

@@ -9,6 +9,7 @@ import orjson
 import structlog
 
 from omoi.worker.assignment import Assignment
+from omoi.worker.process import Ending
 from shared.client import Answer, Client, ClientError
 from shared.contracts.messages import Command
 from shared.contracts.task import (
@@ -53,6 +54,8 @@ class Attempt:
     """Why the claim is no longer ours."""
     too_much: str | None = None
     """Why the worker ended the work by itself."""
+    ending: Ending = field(default_factory=Ending)
+    """How what is run for it is ended, by the worker or when the worker dies."""
     look: Callable[[], Progress] = Progress
     """How far the work is; asked with each beat."""
     _said: Progress = Progress()

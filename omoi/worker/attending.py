@@ -142,7 +142,7 @@ async def _landed(
         nonlocal artifacts
         if how == "merge":
             merging = Merged(merged, work, tuple(outputs), tuple(artifacts))
-            artifacts = await merging.evidence(shop.settings.check, attempt.cancel)
+            artifacts = await merging.evidence(shop.settings.check, attempt.cancel, attempt.ending)
         await attempt.extend()  # a claim that was lost meanwhile must not land
         if attempt.cancel.is_set():
             raise NotWanted

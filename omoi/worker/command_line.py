@@ -1,8 +1,7 @@
 """Tasks done by a command: any agent CLI, or any program."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from omoi.worker.attempt import Attempt, Progress
@@ -10,10 +9,9 @@ from omoi.worker.brief import write_brief
 from omoi.worker.briefing import Briefing
 from omoi.worker.environment import environment
 from omoi.worker.findings import read_findings
-from omoi.worker.lifeline import Lifeline
 from omoi.worker.outcome import Done, Failed, Outcome, Stopped
 from omoi.worker.output import Output
-from omoi.worker.process import Cancelled, Command, Ending, Finished, Run, TimedOut, run
+from omoi.worker.process import Cancelled, Command, Finished, Run, TimedOut, run
 from omoi.worker.secrets import secrets_of, without
 from omoi.worker.worktree import Worktree
 
@@ -34,10 +32,8 @@ class CommandLine:
     """Names of the worker's own environment that the command is given too; `*` at the end is any rest."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Variables it is given besides."""
-    hurry: asyncio.Event | None = None
     quiet_seconds: float = QUIET_SECONDS
     grace_seconds: float = 10.0
-    _lifeline: Lifeline = field(default_factory=Lifeline)
 
     needs_repository = True
 
@@ -54,14 +50,10 @@ class CommandLine:
             Command(self.line, tree.path, env, tree.log),
             cancel=attempt.cancel,
             timeout_seconds=timeout_seconds,
-            ending=Ending(self.grace_seconds, self.hurry, self._lifeline),
+            ending=replace(attempt.ending, grace_seconds=self.grace_seconds),
             output=output,
         )
         return _outcome(ran, without(ran.tail, secrets), tree)
-
-    def close(self) -> None:
-        """Nothing is left to watch."""
-        self._lifeline.close()
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Any
 
 from omoi.worker.environment import inherited
 from omoi.worker.evidence import Artifact, measure
-from omoi.worker.process import MARK, Cancelled, Command, Finished, run
+from omoi.worker.process import MARK, Cancelled, Command, Ending, Finished, run
 from omoi.worker.worktree import Worktree
 
 CHECK_SECONDS = 900.0
@@ -37,7 +37,9 @@ class Merged:
     outputs: tuple[Mapping[str, Any], ...]
     before: tuple[Artifact, ...]
 
-    async def evidence(self, check: str | None, cancel: asyncio.Event) -> list[Artifact]:
+    async def evidence(
+        self, check: str | None, cancel: asyncio.Event, ending: Ending
+    ) -> list[Artifact]:
         """Files as they will land; reports of the check, else those of the work before, which say so.
 
         Raises CheckFailed and CheckStopped.
@@ -47,9 +49,9 @@ class Merged:
         files = [_of(artifact, head) for artifact in measured if not _is_report(artifact)]
         if check is None:
             return files + [_of(artifact, self.work) for artifact in self.before if _is_report(artifact)]
-        return files + [_of(artifact, head) for artifact in await self._checked(check, cancel)]
+        return files + [_of(artifact, head) for artifact in await self._checked(check, cancel, ending)]
 
-    async def _checked(self, check: str, cancel: asyncio.Event) -> list[Artifact]:
+    async def _checked(self, check: str, cancel: asyncio.Event, ending: Ending) -> list[Artifact]:
         """The reports that the check writes."""
         tree = self.tree
         tree.measure_anew()
@@ -58,6 +60,7 @@ class Merged:
             Command(check, tree.path, env, tree.home / "check.log"),
             cancel=cancel,
             timeout_seconds=CHECK_SECONDS,
+            ending=ending,
         )
         if ran.outcome == Cancelled():
             raise CheckStopped

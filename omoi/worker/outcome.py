@@ -45,6 +45,3 @@ class Doer(Protocol):
         self, attempt: Attempt, told: Briefing, tree: Worktree | None, timeout_seconds: float
     ) -> Outcome:
         """Do the task until it is done, its time is over or `attempt.cancel` is set."""
-
-    def close(self) -> None:
-        """The worker goes; nothing is being done any more."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -10,10 +11,12 @@ import structlog
 from omoi.worker.attempt import Attempt
 from omoi.worker.attending import Shop, attend
 from omoi.worker.git import GitFailed
+from omoi.worker.lifeline import Lifeline
 from omoi.worker.limits import lacking
 from omoi.worker.merge import settle
 from omoi.worker.outcome import Doer
 from omoi.worker.presence import Presence, Profile
+from omoi.worker.process import Ending
 from omoi.worker.repository import RepositoryProblem
 from omoi.worker.settings import WorkerSettings
 from omoi.worker.worktree import prune
@@ -40,6 +43,8 @@ class Worker:
         self._client = client
         self._settings = settings
         self._shop = Shop(settings, client, doer, told)
+        self._lifeline = Lifeline()
+        self._ending = Ending(holder=self._lifeline)
         self._running: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         profile = Profile(settings.agent_id, settings.capabilities, settings.concurrency, settings.phases)
@@ -51,6 +56,8 @@ class Worker:
 
     async def work(self, stop: asyncio.Event, hurry: asyncio.Event | None = None) -> None:
         """Work until `stop`; then finish or hand back what is running, at once when it is to hurry."""
+        hurry = hurry or asyncio.Event()
+        self._ending = replace(self._ending, hurry=hurry)
         self._settings.work_root.mkdir(parents=True, exist_ok=True, mode=0o700)
         await prune(self._settings.work_root)
         await self._presence.register()
@@ -58,11 +65,11 @@ class Worker:
         try:
             while not stop.is_set():
                 await self._claim_more(stop)
-            await self._drain(hurry or asyncio.Event())
+            await self._drain(hurry)
         finally:
             await self._stop_all()
             beating.cancel()
-            self._shop.doer.close()
+            self._lifeline.close()
             await self._settle()
             await self._presence.leave("the worker stops")
 
@@ -103,7 +110,8 @@ class Worker:
         return [ClaimedTask.model_validate(task) for task in answer.accepted().result["tasks"]]
 
     def _begin(self, claimed: ClaimedTask) -> None:
-        attempt = self._running[claimed.task_id] = Attempt(self._client, claimed, self._settings.agent_id)
+        attempt = Attempt(self._client, claimed, self._settings.agent_id, ending=self._ending)
+        self._running[claimed.task_id] = attempt
         self._presence.beat_sooner()
         task = asyncio.create_task(self._attend(attempt))
         self._tasks.add(task)

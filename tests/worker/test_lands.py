@@ -11,6 +11,7 @@ import pytest
 from omoi.worker.evidence import Artifact, measure
 from omoi.worker.merge import How, land
 from omoi.worker.merged import CheckFailed, Merged
+from omoi.worker.process import Ending
 from omoi.worker.worktree import Worktree
 from tests.worker.project import Project
 
@@ -104,7 +105,9 @@ async def landed_after_another(project: Project, check: str | None) -> tuple[dic
             assert how == "merge"
             before.append(work)
             found.extend(
-                await Merged(merged, work, OUTPUTS, tuple(measured)).evidence(check, asyncio.Event())
+                await Merged(merged, work, OUTPUTS, tuple(measured)).evidence(
+                    check, asyncio.Event(), Ending()
+                )
             )
 
         await land(b, again)

@@ -15,6 +15,7 @@ from omoi.worker.output import Output
 from omoi.worker.settings import WorkerSettings
 from omoi.worker.worker import Worker
 from shared.client import Client
+from shared.contracts.lock import ListLocks
 from tests.worker.fleet import Fleet, at_work
 from tests.worker.project import Project
 
@@ -267,4 +268,62 @@ async def test_a_killed_worker_takes_its_command_with_it_and_the_next_one_tidies
     )
     second.terminate()
     assert await second.wait() == 0
+    assert project.branches() == ["main"]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="daemons are found by /proc")
+async def test_a_killed_worker_takes_its_check_with_it(running_fleet: Fleet, project: Project) -> None:
+    """The check runs when others' work came in between."""
+    go_on = running_fleet.folder / "go-on"
+    checking = running_fleet.folder / "checking"
+    command = f"echo own > own.txt; until [ -e {go_on} ]; do sleep 0.05; done"
+    check = f"trap '' TERM; setsid sleep 1003 & touch {checking}; while :; do sleep 0.1; done"
+    task = await running_fleet.task(await running_fleet.ticket(project.root))
+    worker = await cli_worker(running_fleet, project, command, "--check", check)
+    await running_fleet.status(task, "running")
+    project.commit("others.txt", "from others\n")
+    go_on.touch()
+    await running_fleet.until(lambda: asyncio.sleep(0, checking), lambda file: file.exists())
+    work_root = running_fleet.folder / "home" / "work"
+    assert len(running(work_root)) >= 2
+    worker.kill()
+    await worker.wait()
+    await running_fleet.until(lambda: asyncio.sleep(0, running(work_root)), lambda found: not found)
+    assert "own.txt" not in project.git("ls-tree", "--name-only", "main").split()
+
+
+async def listed_locks(fleet: Fleet) -> list[Any]:
+    """What `omoi locks` shows."""
+    found: list[Any] = (await fleet.client.query(ListLocks()))["locks"]
+    return found
+
+
+@pytest.mark.parametrize("signals", [(signal.SIGTERM,), (signal.SIGTERM, signal.SIGINT)])
+async def test_four_tasks_of_a_worker_that_is_told_to_go_leave_no_lock_and_no_worktree(
+    running_fleet: Fleet, project: Project, signals: tuple[signal.Signals, ...]
+) -> None:
+    """With one signal they finish within the drain; a second one does not wait for them."""
+    go_on = running_fleet.folder / "go-on"
+    command = f"echo x > $OMOI_TASK_ID.txt; until [ -e {go_on} ]; do sleep 0.05; done"
+    ticket = await running_fleet.ticket(project.root)
+    tasks = [await running_fleet.task(ticket, resources=(f"file-{n}",)) for n in range(4)]
+    worker = await cli_worker(running_fleet, project, command, "--concurrency", "4", "--drain", "1000")
+    for task in tasks:
+        await running_fleet.status(task, "running")
+    work_root = running_fleet.folder / "home" / "work"
+    await running_fleet.until(lambda: asyncio.sleep(0, running(work_root)), lambda found: len(found) >= 4)
+    assert len(await listed_locks(running_fleet)) == 4
+    for number in signals:
+        worker.send_signal(number)
+    drained = len(signals) == 1
+    if drained:
+        go_on.touch()
+    async with asyncio.timeout(30):
+        assert await worker.wait() == 0
+    for task in tasks:
+        await running_fleet.status(task, "completed" if drained else "ready")
+    await running_fleet.until(lambda: listed_locks(running_fleet), lambda locks: not locks)
+    assert running(work_root) == []
+    assert list(work_root.iterdir()) == []
+    assert len(project.git("worktree", "list").splitlines()) == 1
     assert project.branches() == ["main"]
