@@ -125,6 +125,12 @@ class Moving(RuleBasedStateMachine):
         assert not self.floor.board.line.keys() & self.floor.board.reservations.keys()
 
     @invariant()
+    def who_waits_is_still_where_it_asked(self) -> None:
+        for ticket_id, wait in self.floor.board.line.items():
+            card = self.floor.card(ticket_id)
+            assert (wait.move, wait.from_phase) == (card.move, card.phase_id)
+
+    @invariant()
     def a_kept_slot_has_a_timer(self) -> None:
         timers = {key for key in self.floor.timers["board"] if key.startswith("reservation-")}
         assert timers == {f"reservation-{ticket_id}" for ticket_id in self.floor.board.reservations}

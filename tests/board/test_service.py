@@ -3,8 +3,10 @@
 import asyncio
 from collections import Counter
 
-from tests.board.conftest import Workshop
-from tests.board.given import changed
+from shared.contracts.workflow import TaskTemplate
+from shared.testing.world import until
+from tests.board.conftest import SECONDS, Workshop
+from tests.board.given import SMALL, changed
 
 CROWD = 64
 
@@ -39,3 +41,125 @@ async def test_a_freed_slot_pulls_the_card_that_has_waited_longest(workshop: Wor
     assert details["place_in_line"] == "waits for a slot in column making (1 of 1; limit 2)"
     ticket = await workshop.query("phase.get_ticket", ticket_id="c")
     assert ticket["phase_id"] == "PLAN"
+
+
+async def test_a_gate_that_passes_lets_a_card_wait_for_a_slot_and_then_go_on_by_itself(
+    workshop: Workshop,
+) -> None:
+    gated = [
+        phase.model_copy(update={"tasks": (TaskTemplate(id="build"),), "auto_advance": True})
+        if phase.id == "BUILD"
+        else phase
+        for phase in SMALL.phases
+    ]
+    await workshop.load(SMALL.model_copy(update={"phases": tuple(gated)}))
+    await workshop.open("a", "b")
+    for ticket_id in "ab":
+        for phase_id in ("PLAN", "BUILD"):
+            await workshop.ask("phase.transition", ticket_id=ticket_id, to_phase=phase_id)
+        await workshop.ask("phase.settle_gate", ticket_id=ticket_id, phase_id="BUILD", visit=1, passed=True)
+
+    async def one_waits() -> list[str]:
+        return list((await workshop.column("checking"))["waiting"])
+
+    assert await until(one_waits, SECONDS) == ["b"]
+    await workshop.comes_to("a", "checking")
+    await workshop.ask("phase.override_transition", ticket_id="a", to_phase="DONE", reason="Good enough.")
+    await workshop.comes_to("b", "checking")
+    history = (await workshop.query("phase.phase_history", ticket_id="b"))["history"]
+    assert (history[-1]["to_phase"], history[-1]["reason"]) == ("CHECK", "The gate of BUILD passed.")
+
+
+async def test_a_card_that_phase_refuses_returns_with_the_reason_and_frees_its_slot(
+    workshop: Workshop,
+) -> None:
+    gated = [
+        phase.model_copy(update={"tasks": (TaskTemplate(id="plan"),)}) if phase.id == "BUILD" else phase
+        for phase in SMALL.phases
+    ]
+    await workshop.load(SMALL.model_copy(update={"phases": tuple(gated)}))
+    await workshop.open("a")
+    for phase_id in ("PLAN", "BUILD"):
+        assert (await workshop.move("a", "making", to_phase=phase_id))["state"] == "moved"
+    answer = await workshop.move("a", "checking")
+    assert (answer["state"], answer["code"], answer["column"]) == ("returned", "gate_not_passed", "making")
+    assert "The gate of BUILD has not passed yet" in answer["reason"]
+    assert (await workshop.column("checking"))["reserved"] == 0
+    card = (await workshop.query("board.get_card", ticket_id="a"))["card"]
+    assert (card["column"], card["returned"]) == ("making", answer["reason"])
+    [told] = await workshop.world.events(1, subject="evt.board.card_returned.a")
+    assert told.headers["ce-type"] == "board.card_returned"
+
+
+async def test_force_and_moves_past_the_board_are_shown_as_violations(workshop: Workshop) -> None:
+    await workshop.open("a", "b", "c", "d")
+    for ticket_id in "ab":
+        await workshop.move(ticket_id, "making")
+    assert (await workshop.move("c", "making", actor="ann", force=True))["code"] == "not_authorised"
+    assert (await workshop.move("c", "making", force=True))["state"] == "moved"
+    await workshop.ask("phase.transition", ticket_id="d", to_phase="PLAN")
+    await workshop.comes_to("d", "making")
+    over = {"workflow": "small", "column": "making", "limit": 2, "count": 4, "over": 2}
+    assert (await workshop.query("board.wip_violations"))["violations"] == [over]
+    told = await workshop.world.fetch(
+        "SELECT data->>'ticket_id' AS ticket, (data->>'forced')::boolean AS forced FROM board.events"
+        " WHERE type = 'board.wip_exceeded' ORDER BY position"
+    )
+    assert [(row["ticket"], row["forced"]) for row in told] == [("c", True), ("d", False)]
+
+
+async def test_cards_are_put_in_order_and_shown_in_it(workshop: Workshop) -> None:
+    await workshop.open("a", "b", "c", "d")
+    await workshop.comes_to("d", "todo")
+    assert await workshop.tickets("todo") == ["a", "b", "c", "d"]
+    place = await workshop.ask("board.reorder_card", ticket_id="d", before="b")
+    assert place == {"ticket_id": "d", "column": "todo", "position": 2}
+    await workshop.ask("board.reorder_card", ticket_id="a", after="c")
+    assert await workshop.tickets("todo") == ["d", "b", "c", "a"]
+    assert (await workshop.ask("board.reorder_card", ticket_id="a", position=2))["position"] == 2
+    await workshop.ask("board.reorder_card", ticket_id="c", position=100)
+    await workshop.open("e")
+    await workshop.comes_to("e", "todo")
+    assert await workshop.tickets("todo") == ["d", "a", "b", "c", "e"]
+
+
+async def test_at_once_put_cards_keep_an_order(workshop: Workshop) -> None:
+    tickets = [f"t-{number}" for number in range(9)]
+    await workshop.open(*tickets)
+    await workshop.comes_to(tickets[-1], "todo")
+    wishes = [workshop.ask("board.reorder_card", ticket_id=each, before="t-0") for each in tickets[1:]]
+    assert all("position" in answer for answer in await asyncio.gather(*wishes))
+    order = await workshop.tickets("todo")
+    assert sorted(order) == tickets
+    assert order[-1] == "t-0"
+    await workshop.ask("board.reorder_card", ticket_id="t-0", before=order[4])
+    assert await workshop.tickets("todo") == [*order[:4], "t-0", *order[4:-1]]
+
+
+async def test_a_column_that_gets_a_limit_counts_the_cards_that_are_there(workshop: Workshop) -> None:
+    open_board = changed(making=None)
+    await workshop.load(open_board)
+    await workshop.open("a", "b", "c")
+    for ticket_id in "abc":
+        await workshop.move(ticket_id, "making")
+    await workshop.load(SMALL)
+
+    async def violations() -> list[dict[str, object]]:
+        return list((await workshop.query("board.wip_violations"))["violations"])
+
+    [over] = await until(violations, SECONDS)
+    assert (over["column"], over["limit"], over["count"]) == ("making", 2, 3)
+    for phase_id, column in (("PLAN", "making"), ("TODO", "todo"), ("ODD", None)):
+        shown = await workshop.query("board.column_for_phase", phase_id=phase_id, workflow="small")
+        assert shown["column"] == column
+
+
+async def test_a_done_column_shows_the_newest_first(workshop: Workshop) -> None:
+    await workshop.open("a", "b", "c")
+    for ticket_id in "bca":
+        await workshop.ask("phase.override_transition", ticket_id=ticket_id, to_phase="DONE", reason="x")
+        await workshop.comes_to(ticket_id, "done")
+    assert await workshop.tickets("done") == ["a", "c", "b"]
+    shown = await workshop.query("board.view", workflow="small", cards=2)
+    done = next(column for column in shown["columns"] if column["id"] == "done")
+    assert (done["count"], [card["ticket_id"] for card in done["cards"]]) == (3, ["a", "c"])
