@@ -101,7 +101,12 @@ def migrate() -> None:
         raise typer.Exit(UNAVAILABLE)
 
     async def work() -> int:
-        for service, revision in (await migrate_schemas(url, service_names())).items():
+        try:
+            revisions = await migrate_schemas(url, service_names())
+        except RuntimeError as lacking:
+            err.print(str(lacking), style="red", soft_wrap=True)
+            return UNAVAILABLE
+        for service, revision in revisions.items():
             out.print(f"{service:<12} {revision}")
         return 0
 
