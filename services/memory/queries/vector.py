@@ -64,7 +64,7 @@ async def keep_vectors(reading: Reading, model_id: int, made: Mapping[str, Vecto
     """Keep the vectors of memories, or say why there is none.
 
     It writes although it goes through a reading: vectors are no facts but follow from the text, and what is
-    missing is made again (decision 12). It is one statement, so it is kept whole or not at all.
+    missing is made again (decision 10). It is one statement, so it is kept whole or not at all.
     """
     kept = {
         "model_id": model_id,
