@@ -23,6 +23,8 @@ SEMANTIC_WEIGHT, KEYWORD_WEIGHT = 0.6, 0.4
 CANDIDATES, CANDIDATES_PER_RESULT = 50, 2
 QUERY_SECONDS = 4.0
 """How long a vector of the question is waited for; words find something meanwhile."""
+UNKNOWN = 0.5
+"""The score of a memory of which nothing is known."""
 SIMILAR = 0.35
 """A memory that is to be suggested is at least so similar to the task, if its similarity is known."""
 WORDS_LOOKED_AT = 4000
@@ -143,7 +145,7 @@ class Searching:
         listed = select(*columns).where(memories.c.memory_id == func.any(literal(kept, ARRAY(Text))))
         rows = {row["memory_id"]: row for row in await reading.rows(listed)}
         if sought.by_service:
-            kept.sort(key=lambda one: (-scores[one] * rows[one]["score"] if one in rows else 0.0, one))
+            kept.sort(key=lambda one: (-worth(scores[one], rows[one]["score"]) if one in rows else 0.0, one))
         ways = _ways(lists.near, lists.said)
         return [
             Match(**rows[one], rank_score=scores[one], similarity=similar.get(one), found_by=ways[one])
@@ -161,6 +163,15 @@ class Searching:
         if others and lists.vector is not None:
             cosines |= await vectors.cosines(reading, embedder.name, lists.vector, others)
         return {memory_id: embedder.calibration.similarity(cosine) for memory_id, cosine in cosines.items()}
+
+
+def worth(rank_score: float, score: float) -> float:
+    """Its place in the search, less where it has served badly.
+
+    To have served well adds nothing: most tasks succeed, so what is told often would be told ever more often,
+    and what fits better would never be told.
+    """
+    return rank_score * min(1.0, score / UNKNOWN)
 
 
 def fused(near: Sequence[str], said: Sequence[str]) -> dict[str, float]:
