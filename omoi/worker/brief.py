@@ -13,7 +13,8 @@ Brief = Mapping[str, Any]
 """Keys: `task` {task_id, task_type, title, description, priority, attempt, phase_id}, `ticket` {ticket_id,
 title, description, priority, tags}, `phase_prompt`, `done_definitions` [text], `expected_outputs` [{type,
 pattern, required}], `next_steps`, `blocking_reasons` [text] of the gate that sent the work back, `context`
-(text, or an object with `summary`), `memory` {memories, patterns}. Only `task` and `ticket` must be there.
+(text, or an object with `summary`), `memory` {memories, patterns}, `discoveries` [{discovery_id,
+discovery_type, description}], `left_out` [text] for length. Only `task` and `ticket` must be there.
 """
 
 

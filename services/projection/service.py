@@ -9,6 +9,7 @@ from services.projection.queries.journal import causes, effects, read_journal
 from services.projection.queries.status import projection_status
 from services.projection.queries.task import get_task, list_tasks
 from services.projection.queries.ticket import get_ticket, list_tickets, phase_history
+from services.projection.queries.timeline import timeline
 from services.projection.tables import READ_MODELS
 from shared.contracts.context import ContextForPhase
 from shared.contracts.lock import ListLocks
@@ -28,6 +29,7 @@ from shared.contracts.projection import (
     ListTickets,
     PhaseHistory,
     ProjectionStatus,
+    Timeline,
 )
 from shared.kernel.declaration import Consultation, Service
 
@@ -40,6 +42,7 @@ projection = Service(
         ListTasks: list_tasks,
         PhaseHistory: phase_history,
         ListAgents: list_agents,
+        Timeline: timeline,
         Graph: graph,
         Board: board,
         Discoveries: discovery_figures,

@@ -499,7 +499,7 @@ class BoardAt(BoardView):
     as_of: Point
 
 
-class Moved(Result):
+class Happened(Result):
     """One thing that happened to a ticket, in words."""
 
     sequence: int
@@ -520,7 +520,7 @@ class TicketTimeline(Result):
     """A page of what happened to a ticket, oldest first."""
 
     ticket_id: Key
-    entries: tuple[Moved, ...]
+    entries: tuple[Happened, ...]
     next: int | None = Field(default=None, description="Ask again with this as `after`; absent at the end.")
     as_of: Point
 
@@ -604,3 +604,14 @@ class Brief(Query):
 
     task_id: Key
     max_tokens: int = Field(default=8000, ge=200, le=200_000, description="Tokens of o200k_base.")
+
+
+class Timeline(Query):
+    """What happened to a ticket, in words, oldest first."""
+
+    position_of = "phase"
+
+    ticket_id: Key
+    as_of: AsOf = None
+    after: int = Field(default=0, ge=0, description="Go on behind this sequence.")
+    limit: Limit = 100

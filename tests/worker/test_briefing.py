@@ -7,6 +7,7 @@ import pytest
 from omoi.worker.briefing import briefing
 from services.context.service import context
 from services.phase.service import phase
+from services.projection.service import projection
 from services.scheduler.service import scheduler
 from shared.client import Client
 from shared.contracts.context import ContextForPhase
@@ -49,6 +50,22 @@ async def test_an_agent_is_told_what_was_decided_before(a_world: World, client: 
         await until(known, 30)
         told = await briefing(client, await claimed(client))
     assert "- Decision: Use SQLite" in told.brief["context"]
+
+
+async def test_the_projection_tells_what_the_owners_tell(a_world: World, client: Client) -> None:
+    await migrate(a_world.database_url, ["projection"])
+    async with a_world.running(phase, scheduler, context):
+        await opened(client)
+        task = await claimed(client)
+        by_owners = (await briefing(client, task)).brief
+        async with a_world.running(projection):
+            told = (await briefing(client, task)).brief
+    assert ("as_of" in told, "as_of" in by_owners) == (True, False)
+    ticket = by_owners["ticket"]
+    assert {name: told["ticket"].get(name) for name in ticket} == ticket
+    assert {name: told[name] for name in by_owners if name != "ticket"} == {
+        name: part for name, part in by_owners.items() if name != "ticket"
+    }
 
 
 async def test_a_brief_is_written_from_the_claim_when_context_is_away(a_world: World, client: Client) -> None:
