@@ -1,6 +1,7 @@
 """Tasks as memory knows them: what they are about, what they were given, and how they ended."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from services.memory.gist import shortened
 from services.memory.memory import Memory, not_found, scored
@@ -34,6 +35,7 @@ class Task:
     ended: int = 0
     """The last attempt that is known to have ended the task."""
     success: bool = False
+    ended_at: datetime | None = None
     told: tuple[str, ...] = ()
     """Memories for which that end was counted."""
 
@@ -76,9 +78,9 @@ def note_suggestion(command: NoteSuggestion, past: Past, context: Context) -> Fa
         at=context.at,
     )
     counted: list[Fact] = []
-    if late:
+    if late and task.ended_at is not None:
         source = {"source": "task", "task_id": command.task_id, "attempt": task.ended}
-        counted = [scored(memory, task.success, context.at, **source) for memory in fresh]
+        counted = [scored(memory, task.success, task.ended_at, **source) for memory in fresh]
     return [suggested, *counted, ref]
 
 
@@ -92,7 +94,14 @@ def evolve(task: Task, event: MemoryTaskFollowed | MemoryContextSuggested | Memo
                 return replace(task, told=(*task.told, *event.memory_ids))
             return replace(task, task_id=event.task_id, given=(*task.given, *event.memory_ids))
         case MemorySuggestionSettled():
-            return replace(task, ended=event.attempt, success=event.success, told=task.given, given=())
+            return replace(
+                task,
+                ended=event.attempt,
+                success=event.success,
+                ended_at=event.at,
+                told=task.given,
+                given=(),
+            )
 
 
 TASK = Aggregate(Task, evolve, key="task_id")

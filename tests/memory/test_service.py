@@ -9,13 +9,13 @@ import asyncpg
 import pytest
 
 from services.memory.queries.search import Searching
-from services.memory.queries.vector import use_model
+from services.memory.queries.vector import keep_vectors, use_model
 from services.memory.service import declared, memory
 from services.memory.tables import memory_row
 from shared.contracts.memory import Search, SearchMode, SuggestContext
 from shared.contracts.messages import Command
 from shared.embedding.choice import embedder
-from shared.embedding.embedder import ModelName
+from shared.embedding.embedder import ModelName, filled_up
 from shared.embedding.hashing import Hashing
 from shared.kernel.database import open_pool
 from shared.kernel.declaration import Service
@@ -361,3 +361,29 @@ async def test_a_task_that_memory_does_not_know_needs_words(running: World) -> N
 async def test_only_its_own_service_tells_memory_how_tasks_ended(running: World) -> None:
     body = capture(completed("t")).model_dump(mode="json")
     assert (await running.ask("memory.capture_outcome", body, actor="w"))["code"] == "not_authorised"
+
+
+async def test_what_a_process_leaves_half_done_is_embedded_by_the_next(empty: World) -> None:
+    async with model_server(Reply("{}", after_seconds=60)) as slow, empty.running(using(slow)):
+        await stored(empty, "Locks are leases")
+
+        async def asked() -> bool:
+            return bool(slow.asked)
+
+        await until(asked, SECONDS)
+    async with model_server(vector_of=lambda _: [1.0]) as quick, empty.running(using(quick)):
+        await embedded(empty, 1)
+        assert len(await found(empty, "locks", mode="semantic")) == 1
+
+
+async def test_a_text_forgotten_while_it_is_embedded_gets_no_vector(empty: World) -> None:
+    async with model_server(vector_of=lambda _: [1.0]) as server, empty.running(using(server)):
+        gone, kept = await stored(empty, "Forgotten"), await stored(empty, "Kept")
+        await embedded(empty, 2)
+        assert (await empty.ask("memory.forget", {"memory_id": gone}, actor="ann"))["ok"]
+        async with a_store(empty) as store:
+            reading = StoreReading(store)
+            model = await use_model(reading, ModelName("openai", "text-embedding-3-small", "1536"))
+            await keep_vectors(reading, model, {gone: filled_up([1.0]), kept: filled_up([0.0, 1.0])})
+    rows = await empty.fetch("SELECT memory_id FROM memory.embeddings")
+    assert [row["memory_id"] for row in rows] == [kept]
