@@ -1,9 +1,8 @@
 """Making a brief fit into a number of tokens: what goes first, and what never goes."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
-
-import orjson
 
 from shared import tokens
 
@@ -41,7 +40,7 @@ def fitted(brief: Brief, most: int) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 def length(brief: Brief) -> int:
     """Tokens of the brief's parts as JSON, with their names."""
-    return sum(tokens.count(f"{name}:{orjson.dumps(part).decode()}") for name, part in brief.items())
+    return sum(tokens.count(f"{name}:{json.dumps(part, ensure_ascii=False)}") for name, part in brief.items())
 
 
 def _less(value: Any, excess: int) -> Any:
