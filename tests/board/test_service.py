@@ -3,15 +3,30 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
+from services.board.service import board
+from services.phase.service import phase
 from shared.contracts.workflow import TaskTemplate
-from shared.testing.world import until
+from shared.kernel.schema import migrate
+from shared.testing.world import World, until
 from tests.board.conftest import SECONDS, Workshop
 from tests.board.given import SMALL, changed
 
 CROWD = 64
 
 
-async def test_of_64_moves_at_once_three_succeed_and_the_rest_wait_in_order(workshop: Workshop) -> None:
+@pytest.mark.parametrize("replicas", [1, 2])
+async def test_of_64_moves_at_once_three_succeed_and_the_rest_wait_in_order(
+    a_world: World, replicas: int
+) -> None:
+    await migrate(a_world.database_url, ["board", "phase"])
+    async with a_world.running(*[board] * replicas, phase):
+        await a_crowd_moves(Workshop(a_world))
+
+
+async def a_crowd_moves(workshop: Workshop) -> None:
+    """All at once into a column that has three free slots."""
     await workshop.load(changed(making=3))
     tickets = [f"t-{number:02}" for number in range(CROWD)]
     await workshop.open(*tickets)
