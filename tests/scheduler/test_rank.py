@@ -1,7 +1,14 @@
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from services.scheduler import rank as ranking_rules
+from services.scheduler.claim import ReadyCandidates
 from services.scheduler.rank import rank
 from services.scheduler.task import Task, TaskEnded
 from shared.contracts.messages import Priority
@@ -16,7 +23,9 @@ from shared.contracts.task import (
 from shared.contracts.workflow import Ranking
 from shared.kernel.decider import Timer
 from shared.testing.scenario import NOON
-from tests.scheduler.workshop import WORKFLOW, Workshop
+from tests.scheduler.conftest import Shop
+from tests.scheduler.test_index import fill
+from tests.scheduler.workshop import Workshop
 
 MINUTE = timedelta(minutes=1)
 
@@ -162,16 +171,53 @@ def test_nobody_waits_for_a_task_that_has_ended() -> None:
         shop.do(ReprioritiseTask(task_id="a", priority=Priority.HIGH))
 
 
-def test_a_steady_stream_of_urgent_tasks_starves_nobody() -> None:
-    """A LOW task is overtaken only by what became ready within CRITICAL's boost of four hours after it."""
+BOUND_SECONDS = Ranking().critical_seconds - Ranking().low_seconds
+"""What waiting longer than this is worth more than any difference in priority."""
+
+
+def waited_for(pause: Callable[[], float]) -> float:
+    """Seconds a LOW task waits for its claim while a CRITICAL one comes in after each pause."""
     shop = Workshop()
     shop.create("patient", priority="LOW")
-    boost = WORKFLOW.ranking.critical_seconds - WORKFLOW.ranking.low_seconds
-    began, claimed = shop.now, ""
-    while claimed != "patient":
-        assert (shop.now - began).total_seconds() <= boost
-        shop.create(f"urgent-{shop.now.timestamp()}".replace(".", "-"), priority="CRITICAL")
+    began, claimed, waited = shop.now, "", 0.0
+    while claimed != "patient" and waited < 2 * BOUND_SECONDS:
+        shop.create(f"urgent-{len(shop.task_ids)}", priority="CRITICAL")
         [won] = shop.claim()
         claimed = won.task_id
         shop.do(CompleteTask(task_id=claimed, claim_epoch=won.claim_epoch))
-        shop.wait(600)
+        waited = (shop.now - began).total_seconds()
+        shop.wait(pause())
+    return waited
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_a_steady_stream_of_urgent_tasks_starves_nobody(chance: Random) -> None:
+    """A LOW task is overtaken only by what became ready within CRITICAL's boost of four hours after it."""
+    assert waited_for(lambda: chance.uniform(60, 900)) <= BOUND_SECONDS + 900
+
+
+def test_without_counting_the_time_it_waited_it_would_starve(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = ranking_rules.rank
+
+    def of_noon(task: Task, ranking: Ranking, *_: datetime) -> float:
+        return counted(task, ranking, NOON, NOON)
+
+    monkeypatch.setattr(ranking_rules, "rank", of_noon)  # planted fault
+    assert waited_for(lambda: 600) > BOUND_SECONDS + 900
+
+
+async def test_the_index_offers_first_what_has_waited_longer_than_the_difference(shop: Shop) -> None:
+    """Beside 2,000 CRITICAL ones: LOW of four hours and a minute ago is first, of a minute less is last."""
+    ready = Task(phase_id="BUILD", ticket_id="T-9", status="ready")
+
+    def ranked(task_id: str, priority: Priority, seconds_ago: float) -> Task:
+        task = replace(ready, task_id=task_id, priority=priority)
+        return replace(task, rank=rank(task, Ranking(), NOON - timedelta(seconds=seconds_ago), NOON))
+
+    urgent = [ranked(f"urgent-{number:04}", Priority.CRITICAL, 0) for number in range(2000)]
+    old = ranked("old", Priority.LOW, BOUND_SECONDS + 60)
+    newer = ranked("newer", Priority.LOW, BOUND_SECONDS - 60)
+    await fill(shop, [*urgent, old, newer])
+    found = await shop.find(ReadyCandidates(None, None, 3000))
+    assert (found[0], found[-1], len(found)) == ("old", "newer", 2002)
