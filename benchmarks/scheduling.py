@@ -8,6 +8,7 @@ from nats.aio.client import Client
 from shared.contracts.messages import Priority
 from shared.contracts.task import FollowTicket, FollowWorkflow
 from shared.contracts.workflow import Phase, Workflow
+from shared.kernel import wire
 
 TICKET, PHASE = "T-bench", "BUILD"
 TIMEOUT_SECONDS = 60.0
@@ -43,11 +44,21 @@ class Scheduling:
         result: dict[str, Any] = answer["result"]
         return result
 
-    async def open(self) -> None:
-        """Make the ticket known."""
+    async def query(self, name: str, **body: Any) -> dict[str, Any]:
+        """The answer to a question that has one."""
+        subject = wire.query_subject("scheduler", name)
+        reply = await self._client.request(subject, orjson.dumps(body), timeout=TIMEOUT_SECONDS)
+        answer: dict[str, Any] = orjson.loads(reply.data)
+        if not answer["ok"]:
+            raise RuntimeError(f"{name}: {answer['code']}: {answer['message']}")
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    async def open(self, ticket_id: str = TICKET) -> None:
+        """Make a ticket known."""
         workflow = FollowWorkflow(version=WORKFLOW.version, document=WORKFLOW)
         ticket = FollowTicket(
-            ticket_id=TICKET,
+            ticket_id=ticket_id,
             title="Benchmark",
             description="",
             priority=Priority.MEDIUM,
