@@ -12,21 +12,27 @@ def capture_outcome(command: CaptureOutcome, past: Past, context: Context) -> Fa
     task = past.of(Task, command.task_id)
     if not task.ticket_id:
         raise Unavailable(f"Memory does not know task {command.task_id} yet.")
-    if command.attempt <= task.ended or past.of(Memory, command.memory_id).stored_at is not None:
+    if past.of(Memory, command.memory_id).stored_at is not None:
+        return []
+    told = dict(command) | {"summary": command.summary or _nothing_said(command, task)}
+    return [
+        MemoryStored(**told, goal=task.goal, actor=context.actor, captured=True),
+        *_settled(command, task, past),
+        *learning(command.task_type, context.at),
+    ]
+
+
+def _settled(command: CaptureOutcome, task: Task, past: Past) -> Facts:
+    """How the memories that the task was given have served; an older attempt heard of late tells nothing."""
+    if command.attempt <= task.ended:
         return []
     ending = {"task_id": command.task_id, "attempt": command.attempt}
-    told = dict(command) | {"summary": command.summary or _nothing_said(command, task)}
     served: list[Fact] = [
         scored(memory, command.success, command.at, source="task", **ending)
         for memory in (past.of(Memory, memory_id) for memory_id in task.given)
         if memory.kept
     ]
-    return [
-        MemoryStored(**told, goal=task.goal, actor=context.actor, captured=True),
-        MemorySuggestionSettled(**ending, success=command.success, at=command.at),
-        *served,
-        *learning(command.task_type, context.at),
-    ]
+    return [MemorySuggestionSettled(**ending, success=command.success, at=command.at), *served]
 
 
 def _nothing_said(command: CaptureOutcome, task: Task) -> str:

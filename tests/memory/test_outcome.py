@@ -140,6 +140,18 @@ def test_another_try_by_hand_is_another_outcome() -> None:
     assert (memory_in(story, "m").uses, memory_in(story, "m").score) == (2, 1 / 2)
 
 
+def test_what_an_earlier_attempt_was_given_does_not_count_for_a_later_one() -> None:
+    story = told(KNOWN, given("t1", "m"), capture(failed("t1", attempt=4)))
+    story = told(story, capture(completed("t1", attempt=5)))
+    assert (memory_in(story, "m").uses, memory_in(story, "m").score) == (1, 1 / 3)
+
+
+def test_an_earlier_attempt_that_is_heard_of_late_is_remembered_and_counts_for_nothing() -> None:
+    story = told(KNOWN, given("t1", "m"), capture(completed("t1", attempt=5)))
+    late = story.when(capture(failed("t1", attempt=4))).events()
+    assert [type(event) for event in late] == [MemoryStored]
+
+
 def test_a_forgotten_memory_is_told_nothing_more() -> None:
     story = told(KNOWN, given("t1", "m"), Forget(memory_id="m"))
     assert of_type(told(story, capture(completed("t1"))).past, MemoryScored) == []
