@@ -1,6 +1,7 @@
 """Databases with the projection's schema, each a copy of one that its migrations have made."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import asyncpg
@@ -23,8 +24,8 @@ async def template(stack: Stack) -> str:
     return name
 
 
-@pytest.fixture
-async def records(stack: Stack, template: str) -> AsyncIterator[Records]:
+@asynccontextmanager
+async def fresh(stack: Stack, template: str) -> AsyncIterator[Records]:
     """A projection that has heard nothing yet."""
     name = f"test_{uuid4().hex[:12]}"
     admin = await asyncpg.connect(stack.database_url)
@@ -36,3 +37,17 @@ async def records(stack: Stack, template: str) -> AsyncIterator[Records]:
     finally:
         await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
         await admin.close()
+
+
+@pytest.fixture
+async def records(stack: Stack, template: str) -> AsyncIterator[Records]:
+    """A projection that has heard nothing yet."""
+    async with fresh(stack, template) as made:
+        yield made
+
+
+@pytest.fixture
+async def others(stack: Stack, template: str) -> AsyncIterator[Records]:
+    """Another one, to compare with."""
+    async with fresh(stack, template) as made:
+        yield made
