@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -48,7 +49,7 @@ async def test_the_first_task_that_may_be_claimed_is_offered_first_and_no_other_
             await shop.world.fetch("INSERT INTO scheduler.lock_index VALUES ($1, '[]', '[]', '{}')", name)
         for name, count in running.items():
             await shop.world.fetch("INSERT INTO scheduler.share_index VALUES ($1, $2)", name, count)
-        for tickets in (None, ("T-1", "T-3"), ("T-2",)):
+        for tickets, limit in product((None, ("T-1", "T-3"), ("T-2",)), (1, 3, 16)):
             claimable = [
                 (task.rank, task.task_id)
                 for task in tasks
@@ -56,7 +57,7 @@ async def test_the_first_task_that_may_be_claimed_is_offered_first_and_no_other_
                 and all(running.get(share_id, 0) < most for share_id, most in task.shares)
                 and (tickets is None or task.ticket_id in tickets)
             ]
-            found = await shop.find(replace(EVERYTHING, tickets=tickets))
+            found = await shop.find(replace(EVERYTHING, tickets=tickets, limit=limit))
             places = {task_id: place for place, (_, task_id) in enumerate(sorted(claimable))}
             assert [places[task_id] for task_id in found[:1]] == ([0] if claimable else [])
             assert [places[task_id] for task_id in found] == sorted(places[task_id] for task_id in found)

@@ -77,6 +77,8 @@ def _of_rooms(lookup: ReadyCandidates) -> Select[Any]:
 
     A corridor is passed over while the lock that all in it need is taken, or their ticket's limit reached.
     The first n tasks of a hall are in those corridors that come before the n-th whose first one may be had.
+    Of those that need the same lock one is offered: if a claim decided just before has taken another of its
+    locks, the next claim is offered the next one.
     """
     halls, corridor = _halls(lookup), task_corridor.c
     places = corridor.hall == halls.c.hall
