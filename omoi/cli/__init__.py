@@ -12,6 +12,7 @@ from omoi.cli import (
     collaboration,
     context,
     dead,
+    discover,
     gates,
     graph,
     handoffs,
@@ -42,6 +43,7 @@ app.add_typer(tickets.app, name="ticket")
 app.add_typer(gates.app, name="gate")
 app.add_typer(board.app, name="board")
 app.add_typer(context.app, name="context")
+app.add_typer(discover.app, name="discover")
 app.add_typer(memory.app, name="memory")
 app.add_typer(workflows.app, name="workflow")
 app.add_typer(agents.app, name="agents")

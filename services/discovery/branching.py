@@ -50,10 +50,10 @@ class Wanted:
 def branch(command: Branch, past: Past, context: Context) -> Facts:
     """Ask for a task, unless the same is open in that phase already; answered once that is settled."""
     wanted = _wanted(command, past, context)
-    own = past.of(Discovery, wanted.discovery_id).branches.get(wanted.spawned_task_id)
-    if own:
-        return _outcome(own, wanted.discovery_id, [], context)
-    discovery = _discovery(wanted, past)
+    first = past.of(Fingerprint, wanted.found.fingerprint).discovery_id
+    if own := _own(wanted, first, past):
+        return _outcome(*own, [], context)
+    discovery = past.of(Discovery, first) if first else _yet_to_be(wanted, past)
     refuse_invalid(discovery)
     check_phase(wanted.found.workflow, command.spawn_phase_id)
     if there := discovery.open_in(command.spawn_phase_id):
@@ -88,11 +88,15 @@ def _wanted(command: Branch, past: Past, context: Context) -> Wanted:
     )
 
 
-def _discovery(wanted: Wanted, past: Past) -> Discovery:
-    """The discovery that was first to say the same, recorded or under way; else one that is yet to be."""
-    first = past.of(Fingerprint, wanted.found.fingerprint).discovery_id
-    if first:
-        return past.of(Discovery, first)
+def _own(wanted: Wanted, first: str | None, past: Past) -> tuple[Spawned, str] | None:
+    """The branch, and its discovery, if it was asked for before: under its own id, or under the first's."""
+    for discovery_id in filter(None, (first, wanted.discovery_id)):
+        if own := past.of(Discovery, discovery_id).branches.get(wanted.spawned_task_id):
+            return own, discovery_id
+    return None
+
+
+def _yet_to_be(wanted: Wanted, past: Past) -> Discovery:
     refuse_other(past.of(Discovery, wanted.discovery_id))
     return Discovery()
 

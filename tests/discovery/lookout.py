@@ -13,9 +13,13 @@ from shared.contracts.discovery import (
     FollowWorkflow,
 )
 from shared.contracts.messages import Authority, Command, Event, Result
+from shared.contracts.task import Claimed, ClaimedTask, ClaimTask
 from shared.kernel.decider import Context, Refused, Unavailable, Waiting
 from shared.testing.scenario import History
 from tests.scheduler.workshop import WORKFLOW, Workshop
+
+UNKNOWN_TO_THE_SCHEDULER = "LOFT"
+"""A phase that discovery takes for one of the workflow's: a branch into it is refused late."""
 
 
 class Lookout:
@@ -28,11 +32,11 @@ class Lookout:
         self.to_discovery: list[Command] = []
         self.to_shop: list[Command] = []
         self._heard = self._sent = 0
-        phases = tuple(phase.id for phase in WORKFLOW.phases)
+        phases = (*(phase.id for phase in WORKFLOW.phases), UNKNOWN_TO_THE_SCHEDULER)
         limits = {"max_open_branches": max_open, "max_depth": max_depth}
         self.decide(FollowWorkflow(version=WORKFLOW.version, phases=phases, types=(), **limits))
         self.decide(FollowTicket(ticket_id="T-1", workflow_version=WORKFLOW.version))
-        self._listen()
+        self.listen()
 
     def decide(self, command: Command, *, key: str | None = None, waited: float = 0) -> Any:
         """The result of a command; what it refuses, or how it waits, is raised."""
@@ -63,14 +67,21 @@ class Lookout:
         except Refused:
             return False
         finally:
-            self._listen()
+            self.listen()
         return True
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
+        """What the scheduler has announced is on its way to discovery."""
         for event in self.shop.events[self._heard :]:
             if reaction := discovery.hears.get(type(event)):
                 self.to_discovery += reaction(event)
         self._heard = len(self.shop.events)
+
+    def claim(self) -> tuple[ClaimedTask, ...]:
+        """Let bob take a task, if one is ready."""
+        [claimed] = [fact for fact in self.shop.do(ClaimTask(agent_id="bob")) if isinstance(fact, Claimed)]
+        self.listen()
+        return claimed.tasks
 
     def hear(self, which: int, *, twice: bool = False) -> None:
         """A piece of news arrives on each side, perhaps twice; what came too early goes to the end."""

@@ -1,110 +1,119 @@
 """Agents find, branch, work and give up in any order, while news is late, doubled, or overtakes."""
 
 from collections import Counter
-from typing import Any
+from contextlib import suppress
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.discovery.budget import Budget
 from services.scheduler.task import Task
 from shared.contracts import discovery as contract
-from shared.contracts.task import CancelTask, ClaimTask, CompleteTask, CreateTask, FailTask, RetryTask
+from shared.contracts.messages import Command
+from shared.contracts.task import CancelTask, CompleteTask, CreateTask, FailTask, RetryTask
 from shared.kernel.decider import Refused, Waiting
 from tests.discovery.lookout import Lookout
 
 MAX_OPEN, MAX_DEPTH = 3, 2
-TEXTS = ("A leg is loose.", "a leg is LOOSE", "It creaks.")
-PHASES = ("BACKLOG", "BUILD", "NOWHERE")
-which = st.integers(0, 5)
+TEXTS = ("A leg is loose.", "a leg is LOOSE", "It creaks.", "It smells.")
+PHASES = ("BACKLOG", "BACKLOG", "BUILD", "CHECK", "LOFT", "NOWHERE")
 
 
 class Finding(RuleBasedStateMachine):
     """What readers are shown is compared with the tasks there are."""
 
-    tasks = Bundle("tasks")
-    asked = Bundle("asked")
-
     def __init__(self) -> None:
         super().__init__()
         self.at = Lookout(MAX_OPEN, MAX_DEPTH)
         self.retried = False
-        self.count = 0
+        self.asked: list[tuple[contract.Branch, str]] = []
+        self.told: dict[str, str] = {}
+        for task_id in ("chair", "table"):
+            self.at.shop.create(task_id)
+        self.at.listen()
+        self.at.hear_all()
 
-    @rule(target=tasks, parent=st.none() | tasks)
-    def create(self, parent: str | None) -> str:
-        self.count += 1
-        task_id = f"task-{self.count}"
-        self.at.work(
-            CreateTask(
-                task_id=task_id, ticket_id="T-1", task_type="chore", title=task_id, parent_task_id=parent
-            )
-        )
-        return task_id
+    def _task(self, data: st.DataObject) -> str:
+        return str(data.draw(st.sampled_from(self.at.shop.task_ids)))
 
-    @rule(task_id=tasks, text=st.sampled_from(TEXTS))
-    def record(self, task_id: str, text: str) -> None:
-        self._try(contract.Record(source_task_id=task_id, discovery_type="bug", description=text))
+    def _spawned(self, data: st.DataObject) -> str:
+        """One that a discovery has spawned, if there is any."""
+        made = [
+            task_id for task_id in self.at.shop.task_ids if self.at.shop.past.of(Task, task_id).discovery_id
+        ]
+        return str(data.draw(st.sampled_from(made))) if made else self._task(data)
 
-    @rule(target=asked, task_id=tasks, text=st.sampled_from(TEXTS), phase=st.sampled_from(PHASES))
-    def branch(self, task_id: str, text: str, phase: str) -> Any:
-        self.count += 1
+    @rule(data=st.data())
+    def create(self, data: st.DataObject) -> None:
+        task_id = f"task-{len(self.at.shop.task_ids)}"
+        named = {"task_id": task_id, "ticket_id": "T-1", "task_type": "chore", "title": task_id}
+        self.at.work(CreateTask(**named, parent_task_id=self._task(data)))
+
+    @rule(data=st.data(), text=st.sampled_from(TEXTS))
+    def record(self, data: st.DataObject, text: str) -> None:
+        self._try(contract.Record(source_task_id=self._task(data), discovery_type="bug", description=text))
+
+    @rule(data=st.data(), text=st.sampled_from(TEXTS), phase=st.sampled_from(PHASES))
+    def branch(self, data: st.DataObject, text: str, phase: str) -> None:
+        number = len(self.asked)
         command = contract.Branch(
-            source_task_id=task_id,
+            source_task_id=self._task(data),
             discovery_type="bug",
             description=text,
             spawn_phase_id=phase,
-            spawned_task_id=f"spawned-{self.count}",
+            spawned_task_id=f"spawned-{number}",
         )
-        key = f"branch-{self.count}"
-        self._try(command, key)
-        return command, key
+        self.asked.append((command, f"branch-{number}"))
+        self._ask(*self.asked[-1])
 
-    @rule(given=asked)
-    def ask_again(self, given: Any) -> None:
-        self._try(*given)
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def ask_again(self, data: st.DataObject) -> None:
+        self._ask(*data.draw(st.sampled_from(self.asked)))
 
-    def _try(self, command: Any, key: str | None = None) -> Any:
-        try:
-            return self.at.decide(command, key=key)
-        except (Refused, Waiting):
-            return None
+    def _ask(self, command: contract.Branch, key: str) -> None:
+        """Who was told of a task of its own is told so again; of another's, that it was known."""
+        told = None
+        with suppress(Refused, Waiting):
+            told = self.at.decide(command, key=key)
+        if self.told.get(key) == command.spawned_task_id:
+            assert told is not None
+            assert told.spawned_task_id == command.spawned_task_id
+        if told is not None:
+            assert told.known == (told.spawned_task_id != command.spawned_task_id)
+            self.told[key] = told.spawned_task_id
 
-    @rule(target=tasks, given=consumes(asked))
-    def learn_of_the_spawned(self, given: Any) -> Any:
-        command, _ = given
-        there = self.at.shop.past.of(Task, command.spawned_task_id).exists
-        return command.spawned_task_id if there else multiple()
+    def _try(self, command: Command, key: str | None = None) -> None:
+        with suppress(Refused, Waiting):
+            self.at.decide(command, key=key)
 
-    @rule(data=st.data(), act=st.sampled_from([contract.Resolve, contract.Dismiss]))
-    def close(self, data: st.DataObject, act: Any) -> None:
-        if ids := sorted(self.at.discoveries):
-            self._try(act(discovery_id=data.draw(st.sampled_from(ids))))
+    @precondition(lambda self: self.at.discoveries)
+    @rule(data=st.data(), act=st.sampled_from([contract.Resolve, contract.Resolve, contract.Dismiss]))
+    def close(self, data: st.DataObject, act: type[contract.Resolve | contract.Dismiss]) -> None:
+        self._try(act(discovery_id=data.draw(st.sampled_from(sorted(self.at.discoveries)))))
 
-    @rule(how=st.sampled_from(["complete", "fail", "fail for good"]))
-    def work(self, how: str) -> None:
-        won = [fact for fact in self.at.shop.do(ClaimTask(agent_id="bob")) if hasattr(fact, "tasks")]
-        for task in [task for claimed in won for task in claimed.tasks]:
+    @rule(data=st.data(), how=st.sampled_from(["complete", "fail", "cancel", "cancel"]))
+    def end(self, data: st.DataObject, how: str) -> None:
+        task_id = self._spawned(data)
+        self.at.shop.wait(1)
+        if how == "cancel":
+            self.at.work(CancelTask(task_id=task_id))
+            return
+        for task in self.at.claim():
             named = {"task_id": task.task_id, "claim_epoch": task.claim_epoch}
-            if how == "complete":
-                self.at.work(CompleteTask(**named))
-            else:
-                self.at.work(FailTask(**named, error="no", retryable=how == "fail"))
+            failed = FailTask(**named, error="no", retryable=False)
+            self.at.work(CompleteTask(**named) if how == "complete" else failed)
 
-    @rule(task_id=tasks)
-    def cancel(self, task_id: str) -> None:
-        self.at.work(CancelTask(task_id=task_id))
-
-    @rule(task_id=tasks)
-    def retry(self, task_id: str) -> None:
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
         self.at.shop.wait(1)
-        self.retried = self.at.work(RetryTask(task_id=task_id)) or self.retried
+        self.retried = self.at.work(RetryTask(task_id=self._spawned(data))) or self.retried
 
-    @rule(which=which, twice=st.booleans())
-    def hear(self, which: int, twice: bool) -> None:
-        self.at.shop.wait(1)
-        self.at.hear(which, twice=twice)
+    @rule(which=st.lists(st.integers(0, 5), min_size=1, max_size=8), twice=st.booleans())
+    def hear(self, which: list[int], twice: bool) -> None:
+        for number in which:
+            self.at.hear(number, twice=twice)
 
     @invariant()
     def what_is_shown_is_there(self) -> None:
@@ -157,5 +166,5 @@ class Finding(RuleBasedStateMachine):
             assert not (found.status == "open" and found.spawned and goes_on), found
 
 
-Finding.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Finding.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
 TestFinding = Finding.TestCase

@@ -95,6 +95,14 @@ def test_a_discovery_on_record_branches_by_its_id_alone() -> None:
     ON_RECORD.when(other).then_refused(DiscoveryAlreadyExists)
 
 
+def test_who_branches_what_is_on_record_is_answered_as_the_first_to_do_so() -> None:
+    unnamed = BRANCH.model_copy(update={"discovery_id": None})
+    assert asked(ON_RECORD.when(unnamed)) == [COUNTED, requested()]
+    BRANCHED.when(unnamed).then(THERE)
+    failed = ON_RECORD.given(COUNTED, requested(), FAILED)
+    failed.when(unnamed).then_refused(BranchFailed, code="ticket_ended")
+
+
 def test_the_same_into_the_same_phase_is_spawned_once_while_it_is_open() -> None:
     BRANCHED.when(OTHER).then(LINKED, THERE.model_copy(update={"known": True}))
     assert asked(UNDER_WAY.when(OTHER)) == []
