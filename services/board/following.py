@@ -1,5 +1,7 @@
 """Cards that follow their tickets: what phase tells, and what it answers to the board."""
 
+from dataclasses import replace
+
 from services.board.board import Board, Wish
 from services.board.card import Card, followed
 from services.board.rank import stamp
@@ -59,7 +61,7 @@ def follow_move(command: FollowMove, past: Past, context: Context) -> Facts:
         return []
     if command.move > card.move + 1:
         raise Unavailable(f"The board has not heard of the moves of {command.ticket_id} before this one yet.")
-    turn = Turn(past.of(Board, card.workflow), context)
+    turn = Turn(past.of(Board, card.workflow), replace(context, actor=command.actor))
     column = turn.board.column_of(command.to_phase)
     reservation = turn.board.reservations.get(command.ticket_id)
     turn.withdraw(command.ticket_id, "moved")

@@ -78,6 +78,7 @@ def follow_move(event: PhaseTransitioned) -> Sequence[Command]:
             visit=event.visit,
             terminal=event.terminal,
             move=event.move,
+            actor=event.actor,
             at=event.at,
         )
     ]

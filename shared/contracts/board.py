@@ -189,6 +189,7 @@ class FollowMove(Command):
     visit: int
     terminal: bool
     move: int = Field(description="Number of the move among all of the ticket, from 1.")
+    actor: str = Field(description="Who moved it.")
     at: Moment
 
 

@@ -60,6 +60,7 @@ def went(ticket_id: str, from_phase: str, to_phase: str, move: int = 1) -> Follo
         visit=1,
         terminal=to_phase == "DONE",
         move=move,
+        actor="mona",
         at=later(60),
     )
 
@@ -161,6 +162,7 @@ def test_a_move_past_the_board_into_a_full_column_is_said() -> None:
     facts = story.by("phase").when(went("t1", "TODO", "PLAN")).decide()
     [told] = of_type(facts, WipExceeded)
     assert (told.column, told.limit, told.count, told.forced) == ("making", 2, 3, False)
+    assert told.actor == "mona"
 
 
 def test_nobody_is_pulled_while_the_column_holds_too_much() -> None:
