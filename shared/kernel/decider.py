@@ -49,7 +49,7 @@ class Unavailable(Exception):
 
 
 class Waiting(Exception):
-    """Nothing to answer yet; decide again when the service's state has changed, at the latest at `until`.
+    """Nothing to answer yet; decide again when something the rule has read changes, at the latest at `until`.
 
     `facts` are committed now, so that the command's place among those that wait outlives this process: sent
     again with the same id it is decided with them in the past.
