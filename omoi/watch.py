@@ -17,6 +17,8 @@ from shared.kernel.received import Received
 
 STUCK_SECONDS = 5.0
 """How long nothing may be open or happen before a ticket counts as stuck."""
+PASSED_SECONDS = 30.0
+"""The same for one whose gate has passed: phase and the board are about to move it on."""
 
 
 @dataclass
@@ -61,7 +63,8 @@ class Watch:
     @property
     def stuck(self) -> str | None:
         """Why the ticket will not move by itself any more; None while it may."""
-        if self.done or self.progress.moving or monotonic() - self.changed < STUCK_SECONDS:
+        patience = PASSED_SECONDS if self.progress.gate == "passed" else STUCK_SECONDS
+        if self.done or self.progress.moving or monotonic() - self.changed < patience:
             return None
         where = self.progress.phase_id
         reasons = self.reasons

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from omoi.progress import Progress, evolve
-from omoi.watch import STUCK_SECONDS, Watch
+from omoi.watch import PASSED_SECONDS, STUCK_SECONDS, Watch
 from services.phase.effects import shipped_workflows
 from shared.contracts import board, discovery, gate, phase, task
 from shared.contracts.messages import Event, Priority
@@ -103,6 +103,14 @@ def test_a_failed_gate_with_nothing_left_to_do_says_why_it_is_stuck() -> None:
     watch = watched(OPENED, moved("PHASE_BACKLOG", "PHASE_REQUIREMENTS"), refused)
     assert watch.stuck is not None
     assert "requirements_document is missing" in watch.stuck
+
+
+def test_a_ticket_whose_gate_has_passed_is_waited_for_longer() -> None:
+    passed = gate.GatePassed(gate_id="g", ticket_id="t", phase_id="PHASE_REQUIREMENTS", visit=1, at=AT)
+    watch = watched(OPENED, moved("PHASE_BACKLOG", "PHASE_REQUIREMENTS"), passed)
+    assert watch.stuck is None
+    watch.changed -= PASSED_SECONDS
+    assert watch.stuck is not None
 
 
 def completed(task_id: str, **result: object) -> task.TaskCompleted:
