@@ -59,6 +59,7 @@ memories = _memories.to_metadata(metadata)
 memories.append_column(Column("words", TSVECTOR, Computed(WORDS, persisted=True)))
 Index("memories_by_words", memories.c.words, postgresql_using="gin")
 Index("memories_by_task_type", memories.c.task_type, memories.c.stored_at.desc())
+Index("memories_by_ticket", memories.c.ticket_id)
 
 sightings = Table(
     "sightings",

@@ -99,35 +99,52 @@ CREATE FUNCTION passes(m memories, f memory_filter) RETURNS boolean LANGUAGE sql
        AND (f.suggested IS NULL OR m.suggested = f.suggested)
 $$;
 
+-- How near some memories are, as far as they have vectors of the model.
+CREATE FUNCTION cosines(model_id_ smallint, wanted vector, memory_ids text[])
+RETURNS TABLE (memory_id text, cosine double precision) LANGUAGE sql STABLE AS $$
+    SELECT e.memory_id, 1 - (e.vector <=> wanted) FROM embeddings e
+    WHERE e.memory_id = ANY (memory_ids) AND e.model_id = model_id_ AND e.vector IS NOT NULL
+$$;
+
 -- The memories nearest to a vector, among the vectors of one model. The graph is walked on (an iterative scan)
--- until enough of them pass the filter, or 20,000 were looked at.
+-- until enough of them pass the filter, or 20,000 were looked at. Where a ticket or a type of task has few
+-- memories they are all compared instead: hardly any of them would be met on the way.
 CREATE FUNCTION nearest(model_id_ smallint, wanted vector, filter memory_filter, at_most integer)
 RETURNS TABLE (memory_id text, cosine double precision) LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET enable_sort = off
 SET hnsw.ef_search = 120 SET hnsw.iterative_scan = relaxed_order
 AS $$
 DECLARE
-    near record;
-    found integer := 0;
+    few CONSTANT integer := 500;
+    near text;
+    found text[] := '{}';
 BEGIN
     IF model_id_ IS NULL THEN
         RETURN;
     END IF;
-    FOR near IN EXECUTE format(
-        'SELECT e.memory_id, 1 - (e.vector <=> $1) AS cosine FROM embeddings_%s e'
-        ' ORDER BY e.vector::halfvec(1536) <=> $1::halfvec(1536) LIMIT %s',
-        model_id_, CASE WHEN filter IS NULL THEN at_most ELSE 20000 END) USING wanted
-    LOOP
-        IF filter IS NULL OR EXISTS (
-            SELECT FROM memories m WHERE m.memory_id = near.memory_id AND passes(m, filter)
-        ) THEN
-            memory_id := near.memory_id;
-            cosine := near.cosine;
-            RETURN NEXT;
-            found := found + 1;
-            EXIT WHEN found >= at_most;
-        END IF;
-    END LOOP;
+    IF filter.ticket_id IS NOT NULL THEN
+        found := ARRAY(SELECT m.memory_id FROM memories m
+                       WHERE m.ticket_id = filter.ticket_id AND passes(m, filter) LIMIT few + 1);
+    ELSIF filter.task_type IS NOT NULL THEN
+        found := ARRAY(SELECT m.memory_id FROM memories m
+                       WHERE m.task_type = filter.task_type AND passes(m, filter) LIMIT few + 1);
+    END IF;
+    IF coalesce(filter.ticket_id, filter.task_type) IS NULL OR cardinality(found) > few THEN
+        found := '{}';
+        FOR near IN EXECUTE format(
+            'SELECT e.memory_id FROM embeddings_%s e ORDER BY e.vector::halfvec(1536) <=> $1::halfvec(1536) LIMIT %s',
+            model_id_, CASE WHEN filter IS NULL THEN at_most ELSE 20000 END) USING wanted
+        LOOP
+            IF filter IS NULL OR EXISTS (
+                SELECT FROM memories m WHERE m.memory_id = near AND passes(m, filter)
+            ) THEN
+                found := found || near;
+                EXIT WHEN cardinality(found) >= at_most;
+            END IF;
+        END LOOP;
+    END IF;
+    RETURN QUERY SELECT c.memory_id, c.cosine FROM cosines(model_id_, wanted, found) c
+        ORDER BY c.cosine DESC, c.memory_id LIMIT at_most;
 END
 $$;
 
@@ -177,13 +194,6 @@ BEGIN
               WHERE m.words @@ rare AND (filter IS NULL OR passes(m, filter)) LIMIT 1200) AS c
         ORDER BY 2 DESC, 1 LIMIT at_most;
 END
-$$;
-
--- How near some memories are, as far as they have vectors of the model.
-CREATE FUNCTION cosines(model_id_ smallint, wanted vector, memory_ids text[])
-RETURNS TABLE (memory_id text, cosine double precision) LANGUAGE sql STABLE AS $$
-    SELECT e.memory_id, 1 - (e.vector <=> wanted) FROM embeddings e
-    WHERE e.memory_id = ANY (memory_ids) AND e.model_id = model_id_ AND e.vector IS NOT NULL
 $$;
 
 -- What of each memory becomes a vector.

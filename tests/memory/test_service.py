@@ -139,6 +139,22 @@ async def test_a_search_can_be_narrowed(running: World) -> None:
         assert narrowed == [[one], [two], [two], [one], [two], []], mode
 
 
+async def test_a_ticket_with_few_memories_among_many_near_ones_is_found_whole(running: World) -> None:
+    """Hardly any of them would be met on a walk through the graph."""
+    async with a_store(running) as store:
+        await store.pool.execute(
+            "INSERT INTO memories SELECT 'many-' || n, 'learning', 'lock number ' || n, '', '', true, '{}', "
+            "'{}', NULL, NULL, NULL, NULL, 'chore', 0.5, 0, true, false, now() FROM generate_series(1, 600) n"
+        )
+    far = [await stored(running, f"Bake bread {n}", ticket_id="T", task_type="bake") for n in range(3)]
+    await embedded(running, 603)
+    for filters in ({"ticket_id": "T"}, {"task_type": "bake"}):
+        narrowed = await found(running, "lock number 7", mode="semantic", limit=10, **filters)
+        assert sorted(narrowed) == sorted(far), filters
+    chores = await found(running, "lock number 7", mode="semantic", task_type="chore", limit=1)
+    assert chores == ["many-7"]
+
+
 async def test_a_memory_without_a_vector_yet_is_found_by_its_words(empty: World) -> None:
     async with model_server(fails(503)) as server, empty.running(using(server)):
         key = await stored(empty, "Locks are leases")

@@ -123,6 +123,7 @@ def _memories(tables: MetaData) -> None:
     )
     Index("memories_by_words", memories.c.words, postgresql_using="gin")
     Index("memories_by_task_type", memories.c.task_type, memories.c.stored_at.desc())
+    Index("memories_by_ticket", memories.c.ticket_id)
 
 
 def _sightings(tables: MetaData) -> None:

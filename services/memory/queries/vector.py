@@ -80,9 +80,7 @@ async def nearest(
 ) -> dict[str, float]:
     """The memories nearest to a vector of that model with their cosines, the nearest first."""
     asked = {"wanted": written(vector), "at_most": at_most, **_named(name), **filters}
-    rows = await reading.rows(_with(NEAREST, asked))
-    found = sorted(((row["cosine"], row["memory_id"]) for row in rows), key=lambda one: (-one[0], one[1]))
-    return {memory_id: cosine for cosine, memory_id in found}
+    return {row["memory_id"]: row["cosine"] for row in await reading.rows(_with(NEAREST, asked))}
 
 
 async def with_words(reading: Reading, wanted: str, filters: Row, at_most: int) -> list[str]:
