@@ -13,6 +13,7 @@ import orjson
 import structlog
 import uvloop
 
+from benchmarks.as_of import as_of
 from benchmarks.asked import asked
 from benchmarks.claims import claims
 from benchmarks.figures import Figure
@@ -31,6 +32,7 @@ Benchmark = Callable[[Any], Awaitable[Sequence[Figure]]]
 ALONE: dict[str, Benchmark] = {"up": whole}
 """What brings its own servers."""
 STAGED: dict[str, Benchmark] = {
+    "as_of": as_of,
     "asked": asked,
     "claims": claims,
     "latency": latency,

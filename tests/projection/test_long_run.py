@@ -97,6 +97,7 @@ async def published(world: World, events: Sequence[Received]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 async def test_a_long_history_with_crashes_is_rebuilt_byte_for_byte(a_world: World, records: Records) -> None:
     """50,000 events over the wire into a projection that is killed again and again."""
     events = Log().received(history(seed=3, length=50_000))
