@@ -6,9 +6,20 @@ from typing import Annotated, Any
 
 import typer
 
-from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run, tell
+from omoi.cli.console import (
+    DONE,
+    OPERATOR_NAME,
+    As,
+    Json,
+    connected,
+    out,
+    print_json,
+    print_table,
+    run,
+)
 from omoi.ticket_file import read_ticket
-from shared.client import Answer, Client
+from shared.client import Answer, Client, RefusedByService, Unreachable
+from shared.contracts.board import GetCard
 from shared.contracts.messages import Command, Priority
 from shared.contracts.phase import (
     AddComment,
@@ -225,7 +236,24 @@ def list_(
 @app.command()
 def show(ticket_id: TicketId, as_json: Json = False) -> None:
     """Show one ticket."""
-    tell(GetTicket(ticket_id=ticket_id), as_json, _show)
+
+    async def work() -> int:
+        async with connected(OPERATOR_NAME) as client:
+            ticket = await client.query(GetTicket(ticket_id=ticket_id))
+            ticket["place_in_line"] = await _place_in_line(client, ticket_id)
+        (print_json if as_json else _show)(ticket)
+        return DONE
+
+    run(work())
+
+
+async def _place_in_line(client: Client, ticket_id: str) -> str | None:
+    """What the ticket waits for on its board; nothing where there is no board, or it has not heard of it."""
+    try:
+        found = await client.query(GetCard(ticket_id=ticket_id))
+    except (RefusedByService, Unreachable):
+        return None
+    return str(found["place_in_line"]) if found["place_in_line"] else None
 
 
 def _show(ticket: dict[str, Any]) -> None:

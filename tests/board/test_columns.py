@@ -9,6 +9,7 @@ from shared.contracts.board import (
     CardMoved,
     CardWithdrawn,
     PlaceCards,
+    SlotFreed,
     SlotReserved,
     SlotTaken,
     WipExceeded,
@@ -97,8 +98,9 @@ def test_cards_are_put_under_the_columns_that_show_them_and_count_there() -> Non
 def test_a_kept_slot_is_not_taken_by_cards_being_placed() -> None:
     story = BOARD.given(*known(), card("t1", "BUILD", "making"), reserved("t1", "making", "BUILD", "PLAN"))
     again = story.given(followed(MERGED), adopted(MERGED, later(1))).finding(CardsOf, lambda _: ("t1",))
-    taken = of_type(again.when(place()).decide(), SlotTaken)
-    assert [each.reserved for each in taken] == [False]
+    facts = again.when(place()).decide()
+    assert [each.reserved for each in of_type(facts, SlotTaken)] == [False]
+    assert of_type(facts, SlotFreed) == []
 
 
 def test_cards_are_placed_page_by_page_until_columns_change_again() -> None:

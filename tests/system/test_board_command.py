@@ -43,6 +43,8 @@ def test_cards_are_moved_wait_in_line_and_are_pulled(system: System, tickets: li
     assert moved.stdout == f"{first} is in building (PHASE_BUILD).\n", moved.stderr
     waits = system.cli("board", "move", second, "building", *BOARD)
     assert waits.stdout.startswith(f"building is full. {second} waits in line (1 of 1)"), waits.stderr
+    shown = system.json("ticket", "show", second, "--json")
+    assert shown["place_in_line"] == "waits for a slot in column building (1 of 1; limit 1)"
     drawn = system.cli("board", *BOARD).stdout
     assert "Building 1/1" in drawn
     assert "place 1 for building" in drawn
