@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run
+from omoi.cli.console import OPERATOR_NAME, As, Json, actor_name, connected, out, print_json, print_table, run
 from omoi.cli.tickets import moment
 from shared.client import Answer
 from shared.contracts.agent import (
@@ -21,7 +21,7 @@ from shared.contracts.agent import (
 from shared.contracts.messages import Command
 
 app = typer.Typer(no_args_is_help=True, help="Who there is, who fits a task, and who is let work.")
-AgentId = Annotated[str, typer.Argument(help="The agent's id.")]
+AgentId = Annotated[str, typer.Argument(help="The agent's id.", callback=actor_name)]
 Words = Annotated[str, typer.Option(help="Comma-separated.")]
 HIDDEN = ("record", "tasks", "missed", "health")
 

@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from omoi.cli.console import INTERRUPTED, Json, connected, err, find_stack, out, run, settings
+from omoi.cli.console import (
+    INTERRUPTED,
+    REFUSED,
+    Json,
+    actor_name,
+    connected,
+    err,
+    find_stack,
+    out,
+    run,
+    settings,
+)
 from omoi.cli.workflows import read as read_workflow
 from omoi.ticket_file import read_ticket
 from shared.kernel import logs
@@ -74,6 +85,22 @@ async def _leave(hurry: asyncio.Event) -> None:
     os._exit(INTERRUPTED)
 
 
+def named(name: str | None) -> str | None:
+    """A worker's name, if it was given one."""
+    return name and actor_name(name)
+
+
+async def unfit(folder: Path) -> str | None:
+    """Why no work can be done in a folder; None when it can."""
+    from omoi.worker.repository import RepositoryProblem, open_repository
+
+    try:
+        await open_repository(folder)
+    except RepositoryProblem as problem:
+        return str(problem)
+    return None
+
+
 def default_agent() -> str:
     """A name for a worker that was given none."""
     host = "".join(letter if letter.isalnum() else "-" for letter in socket.gethostname())[:40]
@@ -83,11 +110,14 @@ def default_agent() -> str:
 def worker(
     command: Exec,
     *,
-    agent: Annotated[str | None, typer.Option(help="Name of the agent.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Name of the agent.", callback=named)] = None,
     capabilities: Annotated[str | None, typer.Option(help="Comma-separated; anything when absent.")] = None,
     concurrency: Concurrency = 1,
     repo: Annotated[
-        Path | None, typer.Option(help="Where to work when the ticket names no repository.")
+        Path | None,
+        typer.Option(
+            help="Git repository to work in when the ticket names none.", exists=True, file_okay=False
+        ),
     ] = None,
     phases: Annotated[str | None, typer.Option(help="Comma-separated; every phase when absent.")] = None,
     env: Env = None,
@@ -105,6 +135,9 @@ def worker(
     name = agent or default_agent()
 
     async def work() -> int:
+        if repo is not None and (problem := await unfit(repo)):
+            err.print(problem, style="red")
+            return REFUSED
         stop, hurry = until_signals(f"Stopping: what runs may go on for {drain:g} s.", out)
         async with connected(name) as client:
             await Worker(

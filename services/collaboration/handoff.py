@@ -78,7 +78,9 @@ def handoff_of(past: Past, handoff_id: str) -> Handoff:
 
 def not_found(handoff_id: str) -> HandoffNotFound:
     """The refusal for a handoff nobody asked for."""
-    return HandoffNotFound(f"There is no handoff {handoff_id}. Check the id.", handoff_id=handoff_id)
+    return HandoffNotFound(
+        f"There is no handoff {handoff_id}. `omoi messages handoff list` names yours.", handoff_id=handoff_id
+    )
 
 
 def pending_one(handoff: Handoff, context: Context) -> Handoff:

@@ -150,7 +150,9 @@ def thread_of(past: Past, thread_id: str) -> Thread:
 
 def not_found(thread_id: str) -> ThreadNotFound:
     """The refusal for a thread nobody opened."""
-    return ThreadNotFound(f"There is no thread {thread_id}. Check the id.", thread_id=thread_id)
+    return ThreadNotFound(
+        f"There is no thread {thread_id}. `omoi messages threads` lists yours.", thread_id=thread_id
+    )
 
 
 def refuse_outsider(thread: Thread, actor: str, wish: str) -> None:

@@ -19,7 +19,10 @@ async def get_agent(query: GetAgent, reading: Reading) -> AgentView:
     """One agent, even when it has left."""
     agent = await reading.state(Agent, query.agent_id)
     if agent is None or not agent.session:
-        raise AgentNotFound(f"There is no agent {query.agent_id}.", agent_id=query.agent_id)
+        raise AgentNotFound(
+            f"There is no agent {query.agent_id}. `omoi agents list --all` names them.",
+            agent_id=query.agent_id,
+        )
     timers = await reading.timers([beat_key(query.agent_id)])
     told = asdict(agent) | {
         "status": agent.status,
