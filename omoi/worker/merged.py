@@ -37,9 +37,7 @@ class Merged:
     outputs: tuple[Mapping[str, Any], ...]
     before: tuple[Artifact, ...]
 
-    async def evidence(
-        self, check: str | None, cancel: asyncio.Event, ending: Ending
-    ) -> list[Artifact]:
+    async def evidence(self, check: str | None, cancel: asyncio.Event, ending: Ending) -> list[Artifact]:
         """Files as they will land; reports of the check, else those of the work before, which say so.
 
         Raises CheckFailed and CheckStopped.
