@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from services.board.board import Board, Wish
+from services.board.board import Board, Reservation, Wish
 from services.board.card import Card, followed
 from services.board.rank import stamp
 from services.board.turn import Turn, arrival
@@ -82,6 +82,9 @@ def follow_move(command: FollowMove, past: Past, context: Context) -> Facts:
         )
     )
     turn.enter(card, column, command.at)
+    if reservation and reservation.column != column:
+        why = f"{command.actor} moved the ticket to {command.to_phase} meanwhile. Look at it and decide anew."
+        turn.add(_returned(card, reservation, "phase_changed", why, context))
     turn.pull()
     return turn.facts
 
@@ -117,18 +120,7 @@ def return_card(command: ReturnCard, past: Past, context: Context) -> Facts:
     if command.code == LAPSED:
         return _again(turn, card, reservation.wish)
     turn.release(card.ticket_id)
-    turn.add(
-        CardReturned(
-            ticket_id=card.ticket_id,
-            workflow=card.workflow,
-            column=reservation.column,
-            to_phase=reservation.wish.to_phase,
-            code=command.code,
-            reason=command.reason,
-            wish=reservation.wish.wish_id,
-            at=context.at,
-        )
-    )
+    turn.add(_returned(card, reservation, command.code, command.reason, context))
     turn.pull()
     return turn.facts
 
@@ -148,3 +140,16 @@ def _again(turn: Turn, card: Card, wish: Wish) -> Facts:
     turn.pull()
     turn.request(card, wish)
     return turn.facts
+
+
+def _returned(card: Card, reservation: Reservation, code: str, reason: str, context: Context) -> CardReturned:
+    return CardReturned(
+        ticket_id=card.ticket_id,
+        workflow=card.workflow,
+        column=reservation.column,
+        to_phase=reservation.wish.to_phase,
+        code=code,
+        reason=reason,
+        wish=reservation.wish.wish_id,
+        at=context.at,
+    )

@@ -41,9 +41,9 @@ class CardMove(Result):
     ticket_id: Key
     workflow: Key
     column: Key | None = Field(
-        description="Column it is to go to; none where the board shows its phase nowhere."
+        description="Column it is in or is to come to; none where the board shows its phase nowhere."
     )
-    to_phase: Key = Field(description="Phase that the ticket enters with it.")
+    to_phase: Key = Field(description="Phase that the ticket is in or enters with it.")
     state: MoveState
     place: int | None = Field(default=None, description="Its place in the line of those that wait, from 1.")
     waiting: int | None = Field(default=None, description="How many wait for a slot in the column.")
@@ -291,7 +291,7 @@ class CardMoved(Event):
 
 
 class CardReturned(Event):
-    """Phase refused a move, so the card stays where it is; the slot is free again."""
+    """Phase refused a move, or somebody else moved the ticket before; the slot is free again."""
 
     ticket_id: Key
     workflow: Key

@@ -157,7 +157,8 @@ class Moving(RuleBasedStateMachine):
         """Who was refused or asked otherwise waits no more; the others that may go on stand in line."""
         withdrawn = [event for event in self.floor.events if isinstance(event, CardWithdrawn)]
         ended = {event.ticket_id for event in withdrawn if event.why in ("withdrawn", "asked_otherwise")}
-        ended |= {event.ticket_id for event in self.floor.events if isinstance(event, CardReturned)}
+        returned = [event for event in self.floor.events if isinstance(event, CardReturned)]
+        ended |= {event.ticket_id for event in returned if event.code != "phase_changed"}
         for ticket_id in set(self.floor.tickets) - ended:
             journey = self.floor.ticket(ticket_id).journey
             verdict = journey.verdicts.get("BUILD")

@@ -155,6 +155,9 @@ def test_a_ticket_that_moves_elsewhere_gives_its_kept_slot_back() -> None:
     [place] = of_type(facts, CardMoved)
     assert place.wish is None
     assert [slot.ticket_id for slot in of_type(facts, SlotReserved)] == ["t4"]
+    [returned] = of_type(facts, CardReturned)
+    assert (returned.code, returned.wish, returned.column) == ("phase_changed", "wish-1", "making")
+    assert "mona moved the ticket to HOLD" in returned.reason
 
 
 def test_a_move_past_the_board_into_a_full_column_is_said() -> None:
