@@ -52,11 +52,12 @@ cp -R examples/textkit $(EXAMPLE)
 $(EXAMPLE_GIT) init --quiet --initial-branch=main
 $(EXAMPLE_GIT) add --all
 $(EXAMPLE_GIT) commit --quiet --message 'The project as it was found'
-PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/omoi run examples/ticket.md --repo $(EXAMPLE) --exec '$(EXAMPLE_AGENT)'
+PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/omoi run examples/ticket.md examples/second-ticket.md \
+  --repo $(EXAMPLE) --exec '$(EXAMPLE_AGENT)'
 endef
 
 .PHONY: run
-run: setup ## Take an example ticket through every phase of a sample project
+run: setup ## Take two example tickets through every phase of a sample project
 	@$(RUN_EXAMPLE)
 
 .PHONY: up

@@ -1,4 +1,4 @@
-"""A scripted agent that really does, without a model, every task of the textkit example.
+"""A scripted agent that really does, without a model, every task of the textkit examples.
 
 Give it to a worker as the command: omoi worker --exec "python examples/agents/agent.py"
 """
@@ -18,6 +18,7 @@ TASKS: dict[str, Callable[[Desk], None]] = {
     "create_requirements_doc": planning.create_requirements_doc,
     "design_architecture": planning.design_architecture,
     "implement_feature": building.implement_feature,
+    "discovery_bug": building.fix_bug,
     "write_tests": testing.write_tests,
     "run_tests": testing.run_tests,
     "deploy_feature": release.deploy_feature,

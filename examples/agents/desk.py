@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,15 @@ class Desk:
     def blocking_reasons(self) -> list[str]:
         return self.brief.get("blocking_reasons") or []
 
+    @property
+    def task_description(self) -> str:
+        return str(self.brief["task"]["description"])
+
+    @property
+    def memories(self) -> list[dict[str, Any]]:
+        """What was learnt from earlier work that is like this."""
+        return list(self.brief.get("memory", {}).get("memories", []))
+
     def introduction(self) -> str:
         """The ticket's words before its first heading."""
         return self._description().split("\n## ")[0].strip()
@@ -74,6 +85,23 @@ class Desk:
         (self.tree / path).parent.mkdir(parents=True, exist_ok=True)
         (self.tree / path).write_text(text.rstrip() + "\n", encoding="utf-8")
         print(f"wrote {path}")
+
+    def decide(self, decision: str) -> None:
+        """Tell everybody who comes later what was decided."""
+        path = self.reports / "findings.json"
+        findings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"decisions": []}
+        findings["decisions"].append(decision)
+        path.write_text(json.dumps(findings), encoding="utf-8")
+        print(f"decided: {decision}")
+
+    def discover(self, discovery_type: str, description: str, *, branch: str) -> None:
+        """Record what was found, and have a task for it in another phase. Raises GiveUp."""
+        omoi = shutil.which("omoi") or str(Path(sys.executable).with_name("omoi"))
+        command = [omoi, "discover", discovery_type, description, "--branch", branch]
+        done = subprocess.run(command, cwd=self.tree, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise GiveUp(f"omoi discover: {done.stderr.strip()}")
+        print(done.stdout.strip())
 
     def git(self, *arguments: str) -> str:
         """What git prints. Raises GiveUp."""

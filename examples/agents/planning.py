@@ -1,9 +1,10 @@
 """Requirements and design, drawn from the ticket and from the code as it is."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from desk import Desk
+from feature import feature_of
 
 
 def analyze_requirements(desk: Desk) -> None:
@@ -32,18 +33,13 @@ def create_requirements_doc(desk: Desk) -> None:
 
 def design_architecture(desk: Desk) -> None:
     criteria = desk.read("docs/requirements.md").partition("## Acceptance Criteria")[2].partition("\n## ")[0]
+    feature = feature_of(desk)
     existing = ", ".join(f"`{name}`" for name, _ in _public_functions(desk))
     desk.write(
         "docs/design.md",
         f"# Design: {desk.title}\n\n"
-        "## Where\n\n"
-        "A new module `src/textkit/formatting.py` holds "
-        "`format_duration(seconds: float, units: int = 2) -> str`. It takes its units from `durations.py`, "
-        f"so that reading and writing cannot drift apart, and is exported beside {existing}.\n\n"
-        "## How\n\n"
-        "1. Choose the units in use: the largest that is not zero and those right below it.\n"
-        "2. Split the absolute value into counts of these units, rounding half up at the smallest.\n"
-        "3. Join the counts that are not zero; put the sign in front.\n\n"
+        f"## Where\n\n{feature.where} It stands beside {existing}.\n\n"
+        f"## How\n\n{_numbered(feature.how)}\n\n"
         f"## Criteria to hold\n\n{criteria.strip()}",
     )
 
@@ -60,11 +56,12 @@ def _risks(criteria: list[str]) -> str:
         "round": "Rounding: values just below a boundary between two units.",
         "negative": "Signs: negative values, and those that become zero.",
         "zero": "Nothing: zero, and results without any part.",
+        "left over": "Ends: what stands behind the last part.",
         "ValueError": "Refusals: arguments outside of the allowed range.",
     }
     found = [f"- {risk}" for sign, risk in signs.items() if any(sign in criterion for criterion in criteria)]
     return "\n".join(found) or "- Nothing beyond the criteria themselves."
 
 
-def _numbered(lines: list[str]) -> str:
+def _numbered(lines: Sequence[str]) -> str:
     return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, start=1))

@@ -29,7 +29,9 @@ def run_suite(desk: Desk) -> Outcome:
     if not junit.is_file():
         raise GiveUp(f"The tests could not be run:\n{said}")
     _python(desk, "coverage", "xml", settings, "-q", "-o", str(desk.reports / "coverage.xml"))
-    return _outcome(desk)
+    outcome = _outcome(desk)
+    print(f"{outcome.tests} tests, {len(outcome.failed)} failed")
+    return outcome
 
 
 def _outcome(desk: Desk) -> Outcome:
@@ -46,5 +48,4 @@ def _python(desk: Desk, module: str, *arguments: str) -> str:
     env |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COVERAGE_FILE": str(desk.reports / ".coverage")}
     command = [sys.executable, "-B", "-m", module, *arguments]
     done = subprocess.run(command, cwd=desk.tree, env=env, capture_output=True, text=True, check=False)
-    print(done.stdout[-4000:], done.stderr[-4000:], sep="")
-    return done.stdout + done.stderr
+    return done.stdout[-4000:] + done.stderr[-4000:]

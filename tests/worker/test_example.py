@@ -1,10 +1,11 @@
-"""The example's ticket goes through every phase with the worker's own modules."""
+"""The example's tickets go through their phases with the worker's own modules."""
 
 import asyncio
+import json
+import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ EXPECTED = (
     {"type": "requirements_document", "pattern": "docs/requirements.md"},
     {"type": "test_evidence", "pattern": "docs/test-report.md"},
 )
+
+
+BUG = "parse_duration reads as a quantity what is none: '1h,', '1h 30m,'"
+LESSON = "A reader that takes a comma between two parts must refuse one after the last part."
 
 
 @dataclass(frozen=True)
@@ -53,21 +58,33 @@ def textkit(tmp_path: Path) -> Project:
     return project
 
 
-def ticket() -> dict[str, Any]:
-    _, front, description = (EXAMPLES / "ticket.md").read_text().split("---\n", 2)
+@pytest.fixture
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with what is said to `omoi` by agents, while no stack runs: a line of JSON each."""
+    said, command = tmp_path / "said", tmp_path / "bin" / "omoi"
+    command.parent.mkdir()
+    noting = f"import json, sys; print(json.dumps(sys.argv[1:]), file=open({str(said)!r}, 'a'))"
+    command.write_text(f"#!{sys.executable}\n{noting}\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
+    return said
+
+
+def ticket(name: str) -> dict[str, Any]:
+    _, front, description = (EXAMPLES / name).read_text().split("---\n", 2)
     return {"ticket_id": "ticket-0123abcd", "description": description, **YAML(typ="safe").load(front)}
 
 
 async def work(
-    project: Project, task_type: str, attempt: int = 1, blocking_reasons: Sequence[str] = (), **other: Any
+    project: Project, task_type: str, attempt: int = 1, file: str = "ticket.md", **other: Any
 ) -> Done:
     """One task from worktree to merge, as a worker does it."""
     assignment = replace(task(task_type, attempt, task_type=task_type), title=f"{task_type} for the ticket")
     async with checked_out(await project.open(), assignment, project.work_root) as tree:
         brief = {
             "task": {"task_id": task_type, "task_type": task_type, "title": assignment.title},
-            "ticket": ticket() | other,
-            "blocking_reasons": list(blocking_reasons),
+            "ticket": ticket(file),
+            **other,
         }
         env = environment(tree, write_brief(brief, tree.home))
         done = await run(Command(AGENT, tree.path, env, tree.log), cancel=asyncio.Event(), timeout_seconds=60)
@@ -85,7 +102,7 @@ async def succeed(project: Project, *task_types: str, **options: Any) -> Done:
 
 
 async def test_the_ticket_regresses_once_and_is_delivered(
-    textkit: Project, monkeypatch: pytest.MonkeyPatch
+    textkit: Project, monkeypatch: pytest.MonkeyPatch, said: Path
 ) -> None:
     monkeypatch.setenv("PYTEST_ADDOPTS", "--an-option-of-the-developer")
     monkeypatch.setenv("COVERAGE_RCFILE", "/nowhere")
@@ -104,6 +121,9 @@ async def test_the_ticket_regresses_once_and_is_delivered(
     results = first.content("test_results")
     assert results["all_passed"] is False
     assert any("59m 60s" in failed["message"] for failed in results["failed"]), "the defect is a real one"
+
+    [found] = map(json.loads, said.read_text().splitlines())
+    assert found == ["discover", "bug", BUG, "--branch", "PHASE_IMPLEMENTATION"]
 
     reasons = [f"test_results: {results['failures']} tests failed", results["failed"][0]["name"]]
     repaired = await succeed(textkit, "implement_feature", attempt=2, blocking_reasons=reasons)
@@ -135,6 +155,66 @@ async def then_it_is_released_once(textkit: Project) -> None:
 
 
 async def test_an_agent_that_cannot_do_its_task_says_so_and_fails(textkit: Project) -> None:
-    done = await work(textkit, "analyze_requirements", description="Make it nice.")
+    vague = {"ticket_id": "t", "title": "Nicer", "description": "Make it nice."}
+    done = await work(textkit, "analyze_requirements", ticket=vague)
     assert done.run.outcome == Finished(1)
     assert "lists no acceptance criteria" in done.run.tail
+
+
+async def fix(project: Project, bug: str = BUG) -> Done:
+    """The task that branches off because of a bug."""
+    described = {"task_id": "fix", "task_type": "discovery_bug", "title": "Fix", "description": bug}
+    return await work(project, "discovery_bug", task=described)
+
+
+async def test_the_bug_found_beyond_the_ticket_is_fixed_with_a_test_and_a_lesson(textkit: Project) -> None:
+    fixed = await fix(textkit)
+    assert fixed.run.outcome == Finished(0), fixed.run.tail
+    changed = fixed.content("code_changes")
+    assert [file["path"] for file in changed["files"]] == ["src/textkit/durations.py", *changed["tests"]]
+    assert changed["tests"] == ["tests/test_durations.py"]
+    assert LESSON in fixed.run.tail
+    again = await fix(textkit)
+    assert "was fixed before" in again.run.tail
+
+
+async def test_the_bug_is_fixed_while_tests_of_the_ticket_fail(textkit: Project, said: Path) -> None:
+    await succeed(textkit, "analyze_requirements", "create_requirements_doc", "design_architecture")
+    await succeed(textkit, "implement_feature", "write_tests", "run_tests")
+    assert (await fix(textkit)).run.outcome == Finished(0)
+
+
+async def test_a_bug_that_the_agent_knows_nothing_of_is_given_up(textkit: Project) -> None:
+    done = await fix(textkit, "format_size is slow")
+    assert done.run.outcome == Finished(1)
+    assert "this is about something else" in done.run.tail
+
+
+async def test_a_discovery_that_is_not_taken_fails_the_task(textkit: Project, said: Path) -> None:
+    (said.parent / "bin" / "omoi").write_text("#!/bin/sh\necho branch_budget_exhausted >&2\nexit 1\n")
+    done = await work(textkit, "run_tests")
+    assert done.run.outcome == Finished(1)
+    assert "omoi discover: branch_budget_exhausted" in done.run.tail
+
+
+@pytest.mark.parametrize(
+    ("memories", "passed"),
+    [([], False), ([{"memory_id": "m", "summary": "Measure it."}], False),
+     ([{"memory_id": "m-1", "summary": f"Fixed. Lesson: {LESSON}"}], True)],
+)  # fmt: skip
+async def test_who_remembers_the_fix_does_not_make_the_mistake_again(
+    textkit: Project, said: Path, memories: list[dict[str, Any]], passed: bool
+) -> None:
+    options: dict[str, Any] = {"file": "second-ticket.md"}
+    await succeed(
+        textkit, "analyze_requirements", "create_requirements_doc", "design_architecture", **options
+    )
+    built = await succeed(textkit, "implement_feature", **options, memory={"memories": memories})
+    assert ("decided: Refuse a comma after the last part, as memory m-1 says" in built.run.tail) is passed
+    tested = await succeed(textkit, "write_tests", "run_tests", **options)
+    assert tested.content("test_results")["all_passed"] is passed
+    if not passed:
+        reasons = [tested.content("test_results")["failed"][0]["name"]]
+        await succeed(textkit, "implement_feature", attempt=2, blocking_reasons=reasons, **options)
+        again = await succeed(textkit, "run_tests", attempt=2, **options)
+        assert again.content("test_results")["all_passed"] is True
