@@ -23,6 +23,7 @@ from shared.contracts.context import (
     MAX_TOKENS,
     CloseVisit,
     ContextArtifactNoted,
+    ContextDiscoveryNoted,
     ContextState,
     ContextSummarised,
     ContextSummaryDeclined,
@@ -32,6 +33,7 @@ from shared.contracts.context import (
     ContextVisitBegan,
     ContextVisitLeft,
     NoteArtifact,
+    NoteDiscovery,
     NoteMove,
     NoteSummary,
     NoteTask,
@@ -48,7 +50,7 @@ VISITS_TOLD = 24
 PROSE_TOKENS = 600
 """Most of what a model may write on one visit: five of them leave room for the references."""
 
-About = NoteTask | NoteArtifact | NoteVerdict | CloseVisit | NoteSummary
+About = NoteTask | NoteArtifact | NoteDiscovery | NoteVerdict | CloseVisit | NoteSummary
 
 
 def note_move(command: NoteMove, past: Past, context: Context) -> Facts:
@@ -96,6 +98,15 @@ def note_artifact(command: NoteArtifact, past: Past, context: Context) -> Facts:
     place = _place_of(command)
     noted = ContextArtifactNoted(**place, **_told(command))
     if reference_of(noted) in past.of(Visit, place["context_id"]).artifacts:
+        return []
+    return _noted(noted, command.at, past, context)
+
+
+def note_discovery(command: NoteDiscovery, past: Past, context: Context) -> Facts:
+    """A discovery is recorded once."""
+    place = _place_of(command)
+    noted = ContextDiscoveryNoted(**place, **_told(command))
+    if noted.discovery_id in [one.discovery_id for one in past.of(Visit, place["context_id"]).discoveries]:
         return []
     return _noted(noted, command.at, past, context)
 
@@ -178,7 +189,7 @@ def _left(place: Place, ticket: Ticket, command: NoteMove, past: Past, context: 
 
 
 def _noted(
-    noted: ContextTaskNoted | ContextArtifactNoted | ContextVerdictNoted,
+    noted: ContextTaskNoted | ContextArtifactNoted | ContextDiscoveryNoted | ContextVerdictNoted,
     at: Any,
     past: Past,
     context: Context,
@@ -255,7 +266,7 @@ def _place_of(command: About) -> dict[str, Any]:
     }
 
 
-def _told(command: NoteTask | NoteArtifact | NoteVerdict) -> dict[str, Any]:
+def _told(command: NoteTask | NoteArtifact | NoteDiscovery | NoteVerdict) -> dict[str, Any]:
     return {name: value for name, value in command if name not in ("ticket_id", "phase_id", "visit")}
 
 

@@ -126,7 +126,7 @@ def _shown(place: Place, visit: Visit) -> dict[str, Any]:
         "decisions": _said(tasks, "decisions"),
         "risks": _said(tasks, "risks"),
         "clarifications": _said(tasks, "clarifications"),
-        "discoveries": _said(tasks, "discoveries"),
+        "discoveries": [*_said(tasks, "discoveries"), *_discovered(visit)],
         "artifacts": [
             {
                 "artifact_id": one.artifact_id,
@@ -159,6 +159,18 @@ def _task(task: Work) -> Answered:
         "commit": task.found.commit,
         "error": task.error,
     }
+
+
+def _discovered(visit: Visit) -> list[Answered]:
+    return [
+        {
+            "text": found.text,
+            "task_id": found.task_id,
+            "discovery_id": found.discovery_id,
+            "discovery_type": found.discovery_type,
+        }
+        for found in reversed(visit.discoveries)
+    ]
 
 
 def _said(tasks: Sequence[Work], kind: str) -> list[Answered]:

@@ -8,10 +8,12 @@ from shared.contracts.context import (
     FollowTicket,
     FollowWorkflow,
     NoteArtifact,
+    NoteDiscovery,
     NoteMove,
     NoteTask,
     NoteVerdict,
 )
+from shared.contracts.discovery import DiscoveryRecorded
 from shared.contracts.gate import GateArtifactSubmitted, GateFailed, GatePassed
 from shared.contracts.messages import Command
 from shared.contracts.phase import PhaseTransitioned, TicketMigrated, TicketOpened, WorkflowLoaded
@@ -105,6 +107,13 @@ def on_artifact_submitted(event: GateArtifactSubmitted) -> Sequence[Command]:
     path = shortened(event.artifact_path, MAX_TEXT) if event.artifact_path else None
     said = shortened(event.unreadable or event.summary, MAX_TEXT)
     return [NoteArtifact(**told, artifact_path=path, summary=said, at=event.submitted_at)]
+
+
+def on_discovery_recorded(event: DiscoveryRecorded) -> Sequence[Command]:
+    """Let later phases know; a task that was spawned with it is committed at the same moment."""
+    told = event.model_dump(include=_VISIT | {"discovery_id", "discovery_type"})
+    text = shortened(event.description, MAX_TEXT)
+    return [NoteDiscovery(**told, text=text, task_id=event.source_task_id, at=event.recorded_at)]
 
 
 def on_gate_passed(event: GatePassed) -> Sequence[Command]:

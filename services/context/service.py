@@ -7,7 +7,7 @@ from services.context.ticket import TICKET, follow_migration, follow_ticket
 from services.context.visit import VISIT
 from services.context.workflow import WORKFLOW_VERSION, follow_workflow
 from shared.contracts import context as contract
-from shared.contracts import gate, phase, task
+from shared.contracts import discovery, gate, phase, task
 from shared.kernel.declaration import Service
 
 context = Service(
@@ -21,6 +21,7 @@ context = Service(
         contract.NoteMove: aggregation.note_move,
         contract.NoteTask: aggregation.note_task,
         contract.NoteArtifact: aggregation.note_artifact,
+        contract.NoteDiscovery: aggregation.note_discovery,
         contract.NoteVerdict: aggregation.note_verdict,
         contract.CloseVisit: aggregation.close_visit,
         contract.NoteSummary: aggregation.note_summary,
@@ -36,6 +37,7 @@ context = Service(
         task.TaskCancelled: reactions.on_task_cancelled,
         task.TaskRetried: reactions.on_task_retried,
         gate.GateArtifactSubmitted: reactions.on_artifact_submitted,
+        discovery.DiscoveryRecorded: reactions.on_discovery_recorded,
         gate.GatePassed: reactions.on_gate_passed,
         gate.GateFailed: reactions.on_gate_failed,
     },

@@ -217,6 +217,8 @@ def _entries(visit: Visit) -> Iterator[Entry]:
         yield Entry(Rank.ARTIFACT, _reference(reference))
     for task in tasks:
         yield from _said(task)
+    for found in reversed(visit.discoveries):
+        yield Entry(Rank.DISCOVERY, f"- Discovered: {found.text} ({found.discovery_type})")
     if visit.verdict and not visit.verdict.passed:
         for reason in visit.verdict.blocking_reasons:
             yield Entry(Rank.FAILURE, f"- The gate failed: {reason}")

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from shared.contracts.context import (
     ContextArtifactNoted,
+    ContextDiscoveryNoted,
     ContextSummarised,
     ContextSummaryDeclined,
     ContextTaskNoted,
@@ -21,6 +22,7 @@ NOTHING = Findings()
 
 MAX_TASKS = 50
 MAX_ARTIFACTS = 50
+MAX_DISCOVERIES = 50
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,17 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Discovered:
+    """What was found at a task, and recorded as a discovery."""
+
+    discovery_id: str
+    discovery_type: str
+    text: str
+    task_id: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the gate said last."""
 
@@ -78,6 +91,8 @@ class Visit:
     completed: int = 0
     artifacts: tuple[Reference, ...] = ()
     artifacts_left_out: int = 0
+    discoveries: tuple[Discovered, ...] = ()
+    """The newest ones."""
     verdict: Verdict | None = None
     left_at: datetime | None = None
     judged: bool = False
@@ -115,6 +130,7 @@ VisitEvent = (
     ContextVisitLeft
     | ContextTaskNoted
     | ContextArtifactNoted
+    | ContextDiscoveryNoted
     | ContextVerdictNoted
     | ContextUpdated
     | ContextSummarised
@@ -132,6 +148,8 @@ def evolve(visit: Visit, event: VisitEvent) -> Visit:
             return _changed(_with_task(visit, event))
         case ContextArtifactNoted():
             return _changed(_with_artifact(visit, event))
+        case ContextDiscoveryNoted():
+            return _changed(_with_discovery(visit, event))
         case ContextVerdictNoted():
             verdict = Verdict(event.passed, event.blocking_reasons, event.at)
             return _changed(replace(visit, verdict=verdict))
@@ -198,6 +216,12 @@ def _with_task(visit: Visit, event: ContextTaskNoted) -> Visit:
 def _weight(work: Work) -> tuple[bool, datetime, str]:
     """The most decisive first, then the newest; it only ever grows, so that arrival does not matter."""
     return bool(work.found.decisions or work.found.risks), work.at, work.task_id
+
+
+def _with_discovery(visit: Visit, event: ContextDiscoveryNoted) -> Visit:
+    found = Discovered(event.discovery_id, event.discovery_type, event.text, event.task_id, event.at)
+    newest = sorted((*visit.discoveries, found), key=lambda one: (one.at, one.discovery_id))
+    return replace(visit, discoveries=tuple(newest[-MAX_DISCOVERIES:]))
 
 
 def reference_of(event: ContextArtifactNoted) -> Reference:

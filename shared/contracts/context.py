@@ -146,6 +146,21 @@ class NoteVerdict(Command):
     at: Moment
 
 
+class NoteDiscovery(Command):
+    """Something was found at a task of a visit. Sent by context when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    discovery_id: Key
+    discovery_type: Key
+    text: str
+    task_id: Key
+    at: Moment
+
+
 class CloseVisit(Command):
     """A ticket has left a visit: do not wait any longer for what is still on its way. Sent by its timer."""
 
@@ -251,6 +266,20 @@ class ContextArtifactNoted(Event):
     summary: str = ""
     measured: bool = False
     task_id: Key | None = None
+    at: Moment
+
+
+class ContextDiscoveryNoted(Event):
+    """Context knows of something that was found at a task of the visit."""
+
+    context_id: ContextId
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    discovery_id: Key
+    discovery_type: Key
+    text: str
+    task_id: Key
     at: Moment
 
 

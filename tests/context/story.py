@@ -12,6 +12,7 @@ from shared.contracts.context import (
     FollowTicket,
     FollowWorkflow,
     NoteArtifact,
+    NoteDiscovery,
     NoteMove,
     NoteTask,
     NoteVerdict,
@@ -92,6 +93,22 @@ def artifact(
         artifact_id=artifact_id,
         at=after(at),
         **(named | fields),
+    )
+
+
+def found(
+    discovery_id: str, text: str, phase: str = "DESIGN", at: float = 0, visit: int = 1
+) -> NoteDiscovery:
+    """Something was found at task a."""
+    return NoteDiscovery(
+        ticket_id="T",
+        phase_id=f"PHASE_{phase}",
+        visit=visit,
+        discovery_id=discovery_id,
+        discovery_type="bug",
+        text=text,
+        task_id="a",
+        at=after(at),
     )
 
 

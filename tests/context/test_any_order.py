@@ -15,7 +15,7 @@ from shared.contracts.gate import TaskStatus
 from shared.contracts.messages import Authority, Command, Event
 from shared.kernel.decider import Context, Timer, Unavailable
 from shared.testing.scenario import NOON, History
-from tests.context.story import OPENED, WORKFLOW, artifact, move, task, verdict
+from tests.context.story import OPENED, WORKFLOW, artifact, found, move, task, verdict
 
 STATIONS = ("DESIGN", "BUILD", "TESTING")
 FOUND: tuple[dict[str, Any], ...] = (
@@ -55,6 +55,8 @@ def journeys(draw: st.DrawFn) -> list[Command]:
             happened.append(
                 artifact(f"a{task_id}", station, clock, visit, artifact_path=path, task_id=task_id)
             )
+            if draw(st.booleans()):
+                happened.append(found(f"d{task_id}", f"It creaks {leg}.", station, clock, visit))
         if draw(st.booleans()):
             clock += 1
             happened.append(verdict(draw(st.booleans()), station, clock, visit))
@@ -106,7 +108,17 @@ def visits_of(past: History) -> list[Visit]:
 def known(past: History) -> Any:
     """All that context knows, but for how often it was told."""
     visits = [
-        (v.phase_id, v.number, dict(v.tasks), v.made, v.completed, v.artifacts, v.verdict, v.closed)
+        (
+            v.phase_id,
+            v.number,
+            dict(v.tasks),
+            v.made,
+            v.completed,
+            v.artifacts,
+            v.discoveries,
+            v.verdict,
+            v.closed,
+        )
         for v in visits_of(past)
         if v.ticket_id
     ]

@@ -14,6 +14,7 @@ from shared.tokens import count
 from tests.context.story import (
     WORKFLOW,
     artifact,
+    found,
     last_update,
     move,
     task,
@@ -42,6 +43,21 @@ def test_a_completed_task_is_announced_with_what_it_found() -> None:
     update = last_update(done)
     assert update.summary == "## PHASE_DESIGN\n- Done: Draw a: Drawn.\n- Decision: Use SQLite"
     assert update.tokens == count(update.summary)
+
+
+def test_what_was_recorded_as_found_is_told_once() -> None:
+    story = ticket(TO_DESIGN, found("d1", "It creaks.", at=2), found("d2", "It smells.", at=3))
+    assert told(found("d1", "It creaks.", at=2), story=story).past == story.past
+    update = last_update(told(move("DESIGN", "BUILD", 9), story=story))
+    assert update.summary == (
+        "## PHASE_DESIGN\n- Discovered: It smells. (bug)\n- Discovered: It creaks. (bug)"
+    )
+
+
+def test_only_the_newest_discoveries_of_a_visit_are_kept() -> None:
+    many = [found(f"d{number:02}", f"It creaks {number}.", at=number) for number in range(60)]
+    kept = visit_in(ticket(TO_DESIGN, *reversed(many)), "DESIGN").discoveries
+    assert [one.discovery_id for one in kept] == [f"d{number}" for number in range(10, 60)]
 
 
 def test_going_on_hold_and_coming_back_leaves_nothing() -> None:

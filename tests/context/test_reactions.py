@@ -3,7 +3,15 @@
 from typing import Any
 
 from services.context import reactions
-from shared.contracts.context import ContextUpdated, NoteArtifact, NoteMove, NoteTask, NoteVerdict
+from shared.contracts.context import (
+    ContextUpdated,
+    NoteArtifact,
+    NoteDiscovery,
+    NoteMove,
+    NoteTask,
+    NoteVerdict,
+)
+from shared.contracts.discovery import DiscoveryRecorded
 from shared.contracts.gate import GateArtifactSubmitted, GateFailed
 from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
 from shared.contracts.task import TaskCancelled, TaskCompleted, TaskCreated, TaskFailed
@@ -101,6 +109,23 @@ def test_a_task_that_fails_or_is_cancelled_says_why() -> None:
     (noted,) = reactions.on_task_cancelled(TaskCancelled(**TASK, reason="gone", actor="a", cancelled_at=NOON))
     assert isinstance(noted, NoteTask)
     assert (noted.status, noted.error) == ("cancelled", "gone")
+
+
+def test_a_discovery_is_told_to_the_visit_of_the_task_it_was_found_at() -> None:
+    recorded = DiscoveryRecorded(
+        **VISIT,
+        discovery_id="d1",
+        source_task_id="t1",
+        discovery_type="bug",
+        description="The ink\nfades. " + "x" * 4000,
+        actor="ann",
+        recorded_at=NOON,
+    )
+    (noted,) = reactions.on_discovery_recorded(recorded)
+    assert isinstance(noted, NoteDiscovery)
+    assert noted.text.startswith("The ink fades. x")
+    assert len(noted.text) == 400
+    assert (noted.phase_id, noted.visit, noted.task_id, noted.at) == ("PHASE_A", 1, "t1", NOON)
 
 
 def test_a_templated_task_is_called_by_its_type() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.discovery.budget import Budget
+from services.discovery.fingerprint import Fingerprint, fingerprint
 from services.scheduler.task import Task
 from shared.contracts import discovery as contract
 from shared.contracts.messages import Command
@@ -164,6 +165,17 @@ class Finding(RuleBasedStateMachine):
             goes_on = any(branch.status == "open" for branch in found.spawned)
             assert not (found.status == "in_progress" and not goes_on), found
             assert not (found.status == "open" and found.spawned and goes_on), found
+            assert not (found.automatic and goes_on), found
+            for branch in found.spawned:
+                assert branch.depth == self._depth(branch.spawned_task_id)
+            told = fingerprint("T-1", found.discovery_type, found.description)
+            first = self.at.past.of(Fingerprint, told).discovery_id
+            assert (first == found.discovery_id) == found.recorded
+
+    def _depth(self, task_id: str | None) -> int:
+        """How many of a task, its parent, and so on, were spawned."""
+        task = self.at.shop.past.of(Task, task_id or "")
+        return self._depth(task.parent_task_id) + (task.discovery_id is not None) if task.exists else 0
 
 
 Finding.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
