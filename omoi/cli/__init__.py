@@ -23,6 +23,7 @@ from omoi.cli import (
     system,
     tasks,
     tickets,
+    timeline,
     work,
     workflows,
 )
@@ -38,6 +39,7 @@ app = typer.Typer(
 for module in (system, work, messages, tasks, locks, graph):
     module.register(app)
 gates.register(tickets.app)
+timeline.register(tickets.app)
 tickets.app.add_typer(blockers.app, name="blocker")
 app.add_typer(tickets.app, name="ticket")
 app.add_typer(gates.app, name="gate")
