@@ -100,6 +100,7 @@ def test_a_discovery_on_record_gets_the_branch_alone() -> None:
 def test_a_task_that_no_branch_has_asked_for_shows_nothing() -> None:
     ON_RECORD.when(MADE).then(GLUE)
     KNOWN.when(MADE).then(GLUE)
+    UNDER_WAY.given(FAILED).when(MADE).then(GLUE)
 
 
 def test_a_task_is_as_deep_as_its_parent_and_one_deeper_when_it_was_spawned() -> None:
