@@ -1,5 +1,6 @@
 """What came of a ticket that was taken through: in words and as a graph, or as JSON."""
 
+import shlex
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -26,7 +27,7 @@ async def summarise(client: Client, watch: Watch, ended: str | None, repository:
         return
     _tell(watch, summary)
     await _draw(client, watch)
-    _tell_more(watch.progress.ticket_id)
+    _tell_more(watch.progress.ticket_id, watch.progress.title)
 
 
 def _summary(watch: Watch, ended: str | None, repository: Path) -> dict[str, Any]:
@@ -106,8 +107,14 @@ async def _draw(client: Client, watch: Watch) -> None:
     show_graph(TicketGraph.model_validate(found))
 
 
-def _tell_more(ticket_id: str) -> None:
+def _tell_more(ticket_id: str, title: str) -> None:
     out.print(f"\nLook back   omoi ticket history {ticket_id}", soft_wrap=True)
-    for command in (f"graph {ticket_id} --svg graph.svg", f"events --ticket {ticket_id}", "board"):
+    for command in (
+        f"graph {ticket_id} --svg graph.svg",
+        f"events --ticket {ticket_id}",
+        f"discover list --ticket {ticket_id}",
+        f"memory search {shlex.quote(title)}",
+        "board",
+    ):
         out.print(f"            omoi {command}", soft_wrap=True)
     out.print("            (while `omoi up` runs; the data is kept)")

@@ -19,7 +19,7 @@ from omoi.drawing.layout import (
     path,
 )
 from omoi.drawing.shape import Edge, Shape, short
-from omoi.drawing.signs import SIGNS, UNKNOWN, sign
+from omoi.drawing.signs import sign
 
 STYLE = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
@@ -78,14 +78,14 @@ def _band(band: Band, placed: Layout, shape: Shape) -> str:
 
 def _box(box: Box) -> str:
     node = box.node
-    look = SIGNS.get(node.status, UNKNOWN)
+    look = sign(node.status)
     said = " · ".join(word for word in (f"{node.number}", node.status, node.agent) if word)
     text = box.left + 14
     return (
         f"<g><title>{_escaped(f'{node.label} ({node.status})')}</title>"
         f'<rect class="node" x="{box.left}" y="{box.top}" rx="6" width="{NODE_WIDTH}" '
         f'height="{NODE_HEIGHT}"/>'
-        f'<rect fill="{sign(node.status).colour}" x="{box.left}" y="{box.top}" width="5" '
+        f'<rect fill="{look.colour}" x="{box.left}" y="{box.top}" width="5" '
         f'height="{NODE_HEIGHT}" rx="2.5"/>'
         f'<text x="{text}" y="{box.top + 21}">{_escaped(_cut(node.label, 27))}</text>'
         f'<text class="small" x="{text}" y="{box.top + 39}">'

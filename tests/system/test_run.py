@@ -163,6 +163,9 @@ def test_a_second_ticket_is_not_begun_when_the_first_one_is_stuck(system: System
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Not begun: Write durations for people." in done.stderr
+    assert "Too hard  REQUIREMENTS\n" in done.stdout
+    assert "✗ 1 " in done.stdout
+    assert "omoi memory search 'Too hard'" in done.stdout
 
 
 def repository(project: Path) -> Path:
