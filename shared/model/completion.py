@@ -6,8 +6,9 @@ from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 from pydantic import BaseModel, ValidationError
 
 from shared.kernel.settings import Settings
-from shared.model.api import ModelAway as ModelAway  # noqa: PLC0414 - who asks a model finds it here
-from shared.model.api import ModelUnusable, Server, asking, shown
+from shared.model.api import ModelAway as ModelAway  # noqa: PLC0414 - who asks a model finds them here
+from shared.model.api import ModelUnusable as ModelUnusable  # noqa: PLC0414
+from shared.model.api import Server, asking, shown
 
 A = TypeVar("A", bound=BaseModel)
 
