@@ -143,7 +143,7 @@ async def _embed(connection: Connection, name: ModelName, vectors: Iterator[Vect
     await connection.execute(f"DROP INDEX {index}")
     records = ((f"m-{number}", model, vector) for number, vector in enumerate(vectors))
     await connection.copy_records_to_table(
-        f"embeddings_{model}", records=records, columns=["memory_id", "model_id", "vector"], timeout=600
+        f"embeddings_{model}", records=records, columns=["memory_id", "model_id", "vector"], timeout=1800
     )
     await connection.execute("SET maintenance_work_mem = '1GB'; SET max_parallel_maintenance_workers = 1")
     start = perf_counter()
