@@ -1,10 +1,13 @@
 """Discoveries as agents meet them: over the wire."""
 
 import asyncio
+from typing import Any
+
+import nats
 
 from services.discovery.service import discovery
 from services.scheduler.service import scheduler
-from shared.testing.world import until
+from shared.testing.world import World, until
 from tests.discovery.conftest import BUG, SECONDS, WORKFLOW, Bench
 
 
@@ -92,19 +95,25 @@ async def test_the_durable_lane_branches_too(bench: Bench) -> None:
     assert view["branches"][0]["spawned_task_id"] == "glue"
 
 
-async def test_thirty_two_who_branch_at_once_never_exceed_the_budget(bench: Bench) -> None:
-    asked = [
-        bench.do(
+async def asked_alone(bench: Bench, number: int) -> Any:
+    """The answer to an agent that branches over a connection of its own."""
+    client = await nats.connect(bench.world.nats_url)
+    try:
+        own = World(bench.world.database_url, bench.world.nats_url, client)
+        return await Bench(own).do(
             "discovery.branch",
-            actor=f"agent-{n}",
+            actor=f"agent-{number}",
             source_task_id="chair",
             discovery_type="bug",
-            description=f"Leg {n} is loose.",
-            spawn_phase_id=("BUILD", "TEST")[n % 2],
+            description=f"Leg {number} is loose.",
+            spawn_phase_id=("BUILD", "TEST")[number % 2],
         )
-        for n in range(32)
-    ]
-    answers = await asyncio.gather(*asked)
+    finally:
+        await client.close()
+
+
+async def test_thirty_two_who_branch_at_once_never_exceed_the_budget(bench: Bench) -> None:
+    answers = await asyncio.gather(*(asked_alone(bench, number) for number in range(32)))
     taken = [answer for answer in answers if answer["ok"]]
     assert len(taken) == WORKFLOW.discovery.max_open_branches
     refusals = [answer for answer in answers if not answer["ok"]]
