@@ -10,8 +10,8 @@ from shared.tokens import count, cut
 
 CUT_AT_LEAST = 20
 """Tokens below which the beginning of a sentence says nothing."""
-SHORTEST = 3
-"""Tokens of the shortest line."""
+SHORTEST = 1
+"""Tokens by which the shortest line can make a text longer."""
 MERGED = 4
 """Tokens by which a line may cost less than it has alone, because it shares some with its neighbours."""
 TASK_CHARACTERS = 300
@@ -99,13 +99,15 @@ class _Page:
     @property
     def full(self) -> bool:
         """Whether no line can be added any more, however short."""
+        if self._budget - self._length < SHORTEST:
+            self._count()
         return self._budget - self._length < SHORTEST
 
     def add(self, place: Place, text: str) -> bool:
         """Take a line if it fits."""
         cost = count(f"{text}\n") + (0 if place[0] in self._begun else self._heading(place[0]))
-        if self._length + cost > self._budget and not self._exact:
-            self._length, self._exact = count(self.text), True
+        if self._length + cost > self._budget:
+            self._count()
         if self._length + cost > self._budget + MERGED:
             return False
         if self._length + cost > self._budget:
@@ -119,6 +121,10 @@ class _Page:
         self._length += cost
         self._begun.add(place[0])
         return True
+
+    def _count(self) -> None:
+        if not self._exact:
+            self._length, self._exact = count(self.text), True
 
     def _with(self, place: Place, text: str) -> str:
         self._chosen[place] = text
