@@ -40,7 +40,7 @@ from shared.kernel.schema import migrate
 from shared.kernel.store import Store
 
 TICKETS, EVENTS_EACH = 1000, 1000
-QUERIES = 60
+QUERIES = 120
 MOST_MS = 500
 """Issue 5: a board of 1,000 tickets at 1,000,000 events."""
 MARK = "X0000"
@@ -73,10 +73,10 @@ async def as_of(stage: Stage) -> Sequence[Figure]:
                     one = f"X{chance.randrange(1, TICKETS):04}"
                     then = chance.randrange(head // 100, head)
                     moment = BEGIN + timedelta(seconds=then)
-                    for as_of in (then, moment):
-                        board.append(await _timed(Board(workflow="long", cards=500, as_of=as_of), reading))
-                        ticket.append(await _timed(GetTicket(ticket_id=one, as_of=as_of), reading))
-                        graph.append(await _timed(Graph(ticket_id=one, as_of=as_of), reading))
+                    place = chance.choice((then, moment))
+                    board.append(await _timed(Board(workflow="long", cards=500, as_of=place), reading))
+                    ticket.append(await _timed(GetTicket(ticket_id=one, as_of=place), reading))
+                    graph.append(await _timed(Graph(ticket_id=one, as_of=place), reading))
                 now = [await _timed(Board(workflow="long", cards=500), reading) for _ in range(QUERIES)]
     found = {
         "board of 1,000 tickets as of then": board,
