@@ -42,7 +42,7 @@ from shared.kernel.store import Store
 TICKETS, EVENTS_EACH = 1000, 1000
 QUERIES = 120
 MOST_MS = 500
-"""Issue 5: a board of 1,000 tickets at 1,000,000 events."""
+"""A board of 1,000 tickets at 1,000,000 events is to be shown within this."""
 MARK = "X0000"
 """Stands in every id of the one ticket that is folded, and is another one in each copy of it."""
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
