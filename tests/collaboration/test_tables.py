@@ -1,20 +1,17 @@
-"""The indexes: what the migration makes is what the code writes and reads, and long threads stay cheap."""
+"""The indexes: long threads stay cheap."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from sqlalchemy import Executable, Select, text
 
 from services.collaboration.delivery import UnreadUpTo
 from services.collaboration.queries import inbox_of, unread_up_to
 from services.collaboration.service import collaboration
-from services.collaboration.tables import metadata
 from shared.contracts.collaboration import Inbox
 from shared.kernel.database import open_pool
-from shared.kernel.reads import DIALECT, StoreReading
 from shared.kernel.schema import migrate
 from shared.kernel.store import Store
+from shared.testing.planned import Planned
 from shared.testing.world import World
 
 MANY = 10_000
@@ -28,37 +25,6 @@ SELECT 'm-' || n || '.bob', 'm-' || n, 't-' || n % 2, 'bob', CASE WHEN n % 2 = 0
 FROM generate_series(1, {2 * MANY}) n;
 ANALYZE collaboration.messages, collaboration.inbox;
 """
-
-
-class Planned(StoreReading):
-    """Remembers how Postgres goes about each statement."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self.plans: list[str] = []
-
-    async def rows(self, statement: Executable) -> list[dict[str, Any]]:
-        """Rows of a statement."""
-        if isinstance(statement, Select):
-            sql = statement.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True})
-            lines = await super().rows(text(f"EXPLAIN {sql}"))
-            self.plans.append("\n".join(line["QUERY PLAN"] for line in lines))
-        return await super().rows(statement)
-
-
-async def test_the_migration_makes_the_tables_that_are_read(a_world: World) -> None:
-    await migrate(a_world.database_url, ["collaboration"])
-    rows = await a_world.fetch(
-        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'collaboration'"
-    )
-    made = {
-        name: sorted(row["column_name"] for row in rows if row["table_name"] == name)
-        for name in metadata.tables
-    }
-    assert made == {name: sorted(table.columns.keys()) for name, table in metadata.tables.items()}
-    indexes = await a_world.fetch("SELECT indexname FROM pg_indexes WHERE schemaname = 'collaboration'")
-    wanted = {index.name for table in metadata.tables.values() for index in table.indexes}
-    assert wanted <= {row["indexname"] for row in indexes}
 
 
 @pytest.fixture

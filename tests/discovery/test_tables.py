@@ -1,19 +1,17 @@
-"""The indexes: what the migration makes is what the code writes and reads, and long lists stay cheap."""
+"""The indexes: long lists stay cheap."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Executable, Select, text
 
 from services.discovery.queries import analytics, list_discoveries
 from services.discovery.service import discovery
-from services.discovery.tables import metadata
 from shared.contracts.discovery import Analytics, ListDiscoveries
 from shared.kernel.database import open_pool
-from shared.kernel.reads import DIALECT, StoreReading
 from shared.kernel.schema import migrate
 from shared.kernel.store import Store
+from shared.testing.planned import Planned
 from shared.testing.world import World
 
 MANY = 20_000
@@ -27,37 +25,6 @@ FROM generate_series(1, {MANY}) n;
 INSERT INTO discovery.under_way SELECT 'u-' || n, 'T-' || n, 1 FROM generate_series(1001, 3000) n;
 ANALYZE discovery.discoveries, discovery.under_way;
 """
-
-
-class Planned(StoreReading):
-    """Remembers how Postgres goes about each statement."""
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(store)
-        self.plans: list[str] = []
-
-    async def rows(self, statement: Executable) -> list[dict[str, Any]]:
-        """Rows of a statement."""
-        if isinstance(statement, Select):
-            sql = statement.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True})
-            lines = await super().rows(text(f"EXPLAIN {sql}"))
-            self.plans.append("\n".join(line["QUERY PLAN"] for line in lines))
-        return await super().rows(statement)
-
-
-async def test_the_migration_makes_the_tables_that_are_read(a_world: World) -> None:
-    await migrate(a_world.database_url, ["discovery"])
-    rows = await a_world.fetch(
-        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'discovery'"
-    )
-    made = {
-        name: sorted(row["column_name"] for row in rows if row["table_name"] == name)
-        for name in metadata.tables
-    }
-    assert made == {name: sorted(table.columns.keys()) for name, table in metadata.tables.items()}
-    indexes = await a_world.fetch("SELECT indexname FROM pg_indexes WHERE schemaname = 'discovery'")
-    wanted = {index.name for table in metadata.tables.values() for index in table.indexes}
-    assert wanted <= {row["indexname"] for row in indexes}
 
 
 @pytest.fixture
