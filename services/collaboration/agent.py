@@ -83,8 +83,9 @@ def refuse_quarantined(agent: Agent) -> None:
     if not agent.is_absent("quarantine"):
         return
     reason = agent.absences["quarantine"].reason
+    full = reason if reason.endswith((".", "!", "?")) else f"{reason}."
     raise AgentIsQuarantined(
-        f"Agent {agent.agent_id} is quarantined: {reason} It gets no tasks until a guardian releases it: "
+        f"Agent {agent.agent_id} is quarantined: {full} It gets no tasks until a guardian releases it: "
         f"`omoi agents release {agent.agent_id}`. {WAY_OUT}",
         agent_id=agent.agent_id,
         reason=reason,

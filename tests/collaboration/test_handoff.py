@@ -189,6 +189,14 @@ def test_a_refusal_names_a_way_out() -> None:
         HELD.given(followed("bob", "quarantine", absent=True)).when(ASK).decide()
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"), [("bad", "bad. It gets"), ("It lies.", "It lies. It gets"), ("Why?", "Why? It gets")]
+)
+def test_the_reason_of_a_quarantine_ends_like_a_sentence(reason: str, told: str) -> None:
+    suspect = followed("bob", "quarantine", absent=True).model_copy(update={"reason": reason})
+    assert told in HELD.given(suspect).when(ASK).then_refused(AgentIsQuarantined, reason=reason).message
+
+
 def test_who_came_into_quarantine_meanwhile_can_only_decline() -> None:
     suspect = OPEN.given(followed("bob", "quarantine", absent=True)).by("bob")
     suspect.when(ACCEPT).then_refused(AgentIsQuarantined)

@@ -163,6 +163,7 @@ async def test_the_best_fit_is_the_first_found_or_says_what_is_lacking(fleet: Fl
     with pytest.raises(NoAgentFits) as nobody:
         await best_fit(BestFit(required_capabilities=("a", "b"), tags=("x",)), fleet.reading)
     assert nobody.value.details == {"lacking": ("b", "x")}
+    assert "none that is offered work has capability 'b', tag 'x'." in nobody.value.message
     with pytest.raises(NoAgentFits, match="busy, unavailable or not well"):
         await best_fit(BestFit(required_capabilities=("a", "c")), fleet.reading)
 

@@ -97,7 +97,7 @@ async def test_tasks_go_to_agents_that_can_do_them_and_of_those_to_the_least_bus
     assert {given[f"saw-{n}"] for n in range(6)} == {"sawyer"}
     assert (given["both"], given["fly"]) == ("master", None)
     assert tasks["fly"]["status"] == "ready"
-    assert "none that is offered work has fly" in tasks["fly"]["assignment"]["reason"]
+    assert "none that is offered work has capability 'fly'" in tasks["fly"]["assignment"]["reason"]
     assert all(task["status"] == "claimed" for name, task in tasks.items() if name != "fly")
 
 

@@ -46,7 +46,7 @@ async def best_fit(query: BestFit, reading: Reading) -> AgentMatch:
         return found[0]
     lacking = _lacking(query, sets)
     why = (
-        f"none that is offered work has {', '.join(lacking)}"
+        f"none that is offered work has {_named(_unmet(query, sets))}"
         if lacking
         else "those that have all of it are busy, unavailable or not well"
     )
@@ -111,8 +111,18 @@ async def _unavailable(query: Search, reading: Reading, limit: int) -> list[Agen
 
 
 def _lacking(query: Search | BestFit, sets: Sets) -> tuple[str, ...]:
+    """The required capabilities and tags that nobody has who is offered work."""
+    return tuple(term.partition(":")[2] for term in _unmet(query, sets))
+
+
+def _unmet(query: Search | BestFit, sets: Sets) -> list[str]:
     """The required words under which nobody is offered work."""
-    return tuple(term.partition(":")[2] for term in _required(query) if not sets[term])
+    return [term for term in _required(query) if not sets[term]]
+
+
+def _named(words: Iterable[str]) -> str:
+    """`capability 'fly', tag 'ward'`."""
+    return ", ".join(f"{kind} {name!r}" for kind, _, name in (word.partition(":") for word in words))
 
 
 def _required(query: Search | BestFit) -> list[str]:
