@@ -20,6 +20,7 @@ from omoi.worker.attempt import Attempt
 from omoi.worker.briefing import Briefing
 from omoi.worker.limits import Limits
 from omoi.worker.outcome import Failed, Outcome, Stopped
+from omoi.worker.process import GRACE_SECONDS
 from omoi.worker.settings import WorkerSettings, default_work_root
 from omoi.worker.worker import Worker
 from omoi.worker.worktree import Worktree
@@ -38,9 +39,6 @@ What it returns is the task's result: None, a sentence, or a dict that may hold 
 What it raises fails the attempt, which is tried again unless it is `Permanent`.
 """
 H = TypeVar("H", bound=Handler)
-
-GRACE_SECONDS = 10.0
-"""How long a function may take to notice that its task was cancelled or its time is over."""
 
 
 class Options(TypedDict, total=False):

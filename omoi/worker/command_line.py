@@ -11,7 +11,7 @@ from omoi.worker.environment import environment
 from omoi.worker.findings import read_findings
 from omoi.worker.outcome import Done, Failed, Outcome, Stopped
 from omoi.worker.output import Output
-from omoi.worker.process import Cancelled, Command, Finished, Run, TimedOut, run
+from omoi.worker.process import GRACE_SECONDS, Cancelled, Command, Finished, Run, TimedOut, run
 from omoi.worker.secrets import secrets_of, without
 from omoi.worker.worktree import Worktree
 
@@ -33,7 +33,7 @@ class CommandLine:
     extra: Mapping[str, str] = field(default_factory=dict)
     """Variables it is given besides."""
     quiet_seconds: float = QUIET_SECONDS
-    grace_seconds: float = 10.0
+    grace_seconds: float = GRACE_SECONDS
 
     needs_repository = True
 

@@ -15,6 +15,10 @@ from omoi.worker.uninterrupted import begun, to_the_end
 
 MARK = "OMOI_WORKTREE"
 
+GRACE_SECONDS = 5.0
+"""Between SIGTERM and SIGKILL. With the beat that tells of a cancellation, 9 s at most, it stays within a beat
+interval, 15 s."""
+
 _PROC = Path("/proc")
 _KILL_PATIENCE_SECONDS = 5
 
@@ -76,7 +80,7 @@ class Holder(Protocol):
 class Ending:
     """How a command is ended: SIGTERM, and SIGKILL after `grace_seconds`, or at once when it must hurry."""
 
-    grace_seconds: float = 10
+    grace_seconds: float = GRACE_SECONDS
     hurry: asyncio.Event | None = None
     holder: Holder | None = None
 

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from omoi.worker.command_line import CommandLine
+from omoi.worker.presence import BEAT_SHARE
 from omoi.worker.process import MARK, Cancelled, Command, Ending, Finished, Run, TimedOut, run
+from shared.contracts.agent import RUNNING_SECONDS
 
 TREE = "sleep 1001 & setsid sleep 1002 & (trap '' TERM; while :; do sleep 1003; done) & sh -c 'sleep 1004'"
 """Ordinary child, daemon of its own session, child deaf to SIGTERM, grandchild."""
@@ -128,3 +131,8 @@ async def test_a_folder_that_is_gone_is_an_error_and_leaks_nothing(tmp_path: Pat
     lost = Command("true", tmp_path / "nowhere", {MARK: "x"}, tmp_path / "log")
     with pytest.raises(FileNotFoundError):
         await run(lost, cancel=asyncio.Event())
+
+
+def test_even_a_deaf_command_is_gone_within_one_beat_interval_of_its_cancellation() -> None:
+    for grace_seconds in (Ending().grace_seconds, CommandLine("true").grace_seconds):
+        assert BEAT_SHARE * RUNNING_SECONDS + grace_seconds <= RUNNING_SECONDS
