@@ -16,7 +16,7 @@ from omoi.worker.uninterrupted import begun, to_the_end
 MARK = "OMOI_WORKTREE"
 
 GRACE_SECONDS = 5.0
-"""Between SIGTERM and SIGKILL. With the beat that tells of a cancellation, 9 s at most, it stays within a beat
+"""Between SIGTERM and SIGKILL. A beat, 9 s at most, tells of a cancellation: both together stay within a beat
 interval, 15 s."""
 
 _PROC = Path("/proc")
