@@ -27,8 +27,18 @@ from shared.contracts.collaboration import (
     ThreadOpened,
     WithdrawHandoff,
 )
-from shared.contracts.messages import Event
-from shared.kernel.decider import CancelTimer, Context, Facts, Past, Refused, Timer, Unavailable, Waiting
+from shared.contracts.messages import Authority, Event
+from shared.kernel.decider import (
+    CancelTimer,
+    Context,
+    Facts,
+    NotAuthorised,
+    Past,
+    Refused,
+    Timer,
+    Unavailable,
+    Waiting,
+)
 
 EXPIRY_SECONDS = 300
 HEARING_SECONDS = 2
@@ -58,17 +68,18 @@ class HandoffToSelf(Refused):
 
 def request_handoff(command: RequestHandoff, past: Past, context: Context) -> Facts:
     """Offer a claim to another agent; asking for the same handoff again changes nothing."""
+    holder = _holder(command, context)
     handoff_id = command.handoff_id or context.new_id("handoff_id")
     known = past.of(Handoff, handoff_id)
-    if (known.from_agent, known.to_agent, known.task_id) == (context.actor, command.to, command.task_id):
+    if (known.from_agent, known.to_agent, known.task_id) == (holder, command.to, command.task_id):
         return [ref(known)]
     if known.handoff_id or past.of(Thread, handoff_id).exists:
         raise HandoffExists(
             f"A handoff or a thread {handoff_id} exists. Take another id.", handoff_id=handoff_id
         )
-    if command.to == context.actor:
-        raise HandoffToSelf(f"{context.actor} has the task already. Name another agent.", to=command.to)
-    claim = _own_claim(command, past, context)
+    if command.to == holder:
+        raise HandoffToSelf(f"{holder} has the task already. Name another agent.", to=command.to)
+    claim = _claim_of(holder, command, past, context)
     _refuse_absent(command.to, past, context)
     _refuse_second(claim, past)
     requested = HandoffRequested(
@@ -76,7 +87,7 @@ def request_handoff(command: RequestHandoff, past: Past, context: Context) -> Fa
         task_id=command.task_id,
         ticket_id=claim.ticket_id,
         thread_id=handoff_id,
-        from_agent=context.actor,
+        from_agent=holder,
         to_agent=command.to,
         claim_epoch=claim.claim_epoch,
         reason=command.reason,
@@ -87,17 +98,30 @@ def request_handoff(command: RequestHandoff, past: Past, context: Context) -> Fa
     return [
         requested,
         ClaimOffered(task_id=claim.task_id, ticket_id=claim.ticket_id, handoff_id=handoff_id),
-        _thread(requested),
+        _thread(requested, context.actor),
         Timer(timer_key(handoff_id), requested.expires_at, ExpireHandoff(handoff_id=handoff_id)),
         *_opening_words(requested, past, context),
         ref(evolve(known, requested)),
     ]
 
 
-def _own_claim(command: RequestHandoff, past: Past, context: Context) -> Claim:
-    """The actor's claim on the task; news of it may still be on its way."""
+def _holder(command: RequestHandoff, context: Context) -> str:
+    """Whose claim is to pass: the actor's, unless MONITOR or above names another's."""
+    holder = command.from_agent or context.actor
+    if holder != context.actor and context.authority < Authority.MONITOR:
+        raise NotAuthorised(
+            f"{context.actor} may not hand over a task of {holder}. That may {holder} itself, and anybody "
+            "with MONITOR authority: leave `from` out to hand over a task of your own.",
+            from_agent=holder,
+            held=context.authority.name,
+        )
+    return holder
+
+
+def _claim_of(holder: str, command: RequestHandoff, past: Past, context: Context) -> Claim:
+    """The holder's claim on the task; news of it may still be on its way."""
     claim, epoch = past.of(Claim, command.task_id), command.claim_epoch
-    if claim.agent_id == context.actor and epoch in (None, claim.claim_epoch):
+    if claim.agent_id == holder and epoch in (None, claim.claim_epoch):
         return claim
     unheard = epoch is not None and claim.claim_epoch < epoch
     patience = context.received_at + timedelta(seconds=HEARING_SECONDS)
@@ -105,12 +129,12 @@ def _own_claim(command: RequestHandoff, past: Past, context: Context) -> Claim:
         raise Waiting(patience)
     if unheard:
         raise Unavailable(f"Collaboration has not heard of claim {epoch} on task {command.task_id} yet.")
-    holder = (
+    actual = (
         f"{claim.agent_id} holds it, under epoch {claim.claim_epoch}" if claim.agent_id else "nobody does"
     )
     what = f"task {command.task_id}" if epoch is None else f"claim {epoch} of task {command.task_id}"
     raise NotTheHolder(
-        f"{context.actor} does not hold {what}: {holder}. Only the holder can hand a task over.",
+        f"{holder} does not hold {what}: {actual}. Only the holder can hand a task over.",
         task_id=command.task_id,
         holder=claim.agent_id,
         claim_epoch=claim.claim_epoch,
@@ -137,7 +161,7 @@ def _refuse_second(claim: Claim, past: Past) -> None:
         )
 
 
-def _thread(requested: HandoffRequested) -> ThreadOpened:
+def _thread(requested: HandoffRequested, actor: str) -> ThreadOpened:
     return ThreadOpened(
         thread_id=requested.thread_id,
         kind="handoff",
@@ -145,13 +169,15 @@ def _thread(requested: HandoffRequested) -> ThreadOpened:
         participants=(requested.from_agent, requested.to_agent),
         ticket_id=requested.ticket_id,
         task_id=requested.task_id,
-        actor=requested.from_agent,
+        actor=actor,
         at=requested.at,
     )
 
 
 def _opening_words(requested: HandoffRequested, past: Past, context: Context) -> Sequence[Event]:
     why = requested.reason or "No reason was given."
+    if context.actor != requested.from_agent:
+        why += f" {context.actor} asks for it on behalf of {requested.from_agent}."
     text = f"{requested.from_agent} asks you to take over task {requested.task_id}. {why}"
     handoff = evolve(Handoff(), requested)
     return say(handoff, requested.from_agent, (requested.to_agent,), text, past, context)

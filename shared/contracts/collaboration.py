@@ -1,6 +1,7 @@
 """Collaboration: threads in which agents talk, and handoffs by which a claim passes from one to another.
 
-Who acts is always the actor of the command's envelope; no body names the sender.
+Who acts is always the actor of the command's envelope. Only `request_handoff` may name somebody besides, and
+only MONITOR or above somebody else: the holder whose task is to pass.
 
 A handoff, from both sides: the holder asks `request_handoff` and may `await_handoff`; the addressee finds it
 in its `inbox` or in `list_handoffs`, and asks `accept_handoff`. That answer says only that the addressee
@@ -13,7 +14,7 @@ is told by `collaboration.handoff_completed`, by `task.claimed` (with `handed_ov
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from shared.contracts.messages import Authority, Command, Contract, Event, Key, Moment, Query, Result
 
@@ -190,15 +191,22 @@ class MarkRead(Command):
 
 
 class RequestHandoff(Command):
-    """Ask another agent to take over a task. For the agent who holds its claim; one at a time for a task.
+    """Ask another agent to take over a task. For the agent who holds its claim, and for MONITOR or above, who
+    name it in `from`; one at a time for a task.
 
     The other one must be registered, alive and offered work; in quarantine it may take over nothing.
     It opens a thread of kind `handoff` between the two under the same id, with the reason as first message.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
     creates = "handoff_id"
 
     handoff_id: Key | None = None
+    from_agent: Key | None = Field(
+        default=None,
+        alias="from",
+        description="The holder; the actor when absent. To name another one takes MONITOR authority.",
+    )
     to: Key
     task_id: Key
     reason: str = Field(default="", max_length=2000, description="Why somebody else should go on.")

@@ -14,8 +14,8 @@ from services.collaboration.offer import (
 )
 from services.collaboration.service import collaboration
 from shared.contracts import collaboration as talk
-from shared.contracts.messages import Command, Event
-from shared.kernel.decider import CancelTimer, Refused, Timer, Unavailable, Waiting
+from shared.contracts.messages import Authority, Command, Event
+from shared.kernel.decider import CancelTimer, NotAuthorised, Refused, Timer, Unavailable, Waiting
 from shared.testing.scenario import NOON, Scenario
 from tests.collaboration.given import (
     ACCEPTED,
@@ -69,6 +69,34 @@ def test_the_holder_offers_its_claim_and_the_addressee_is_told() -> None:
 
 def test_the_same_request_again_changes_nothing() -> None:
     OPEN.when(ASK).then_events()
+
+
+def test_the_holder_may_name_itself() -> None:
+    named = talk.RequestHandoff.model_validate({"from": "ann"} | ASK.model_dump(exclude={"from_agent"}))
+    assert HELD.when(named).decide() == HELD.when(ASK).decide()
+    HELD.by("eve").waiting(2).when(ASK).then_refused(NotTheHolder, holder="ann")
+
+
+def test_monitors_and_nobody_else_have_a_task_of_another_handed_over() -> None:
+    named = ASK.model_copy(update={"from_agent": "ann"})
+    for authority in (Authority.WORKER, Authority.WATCHDOG):
+        refused = HELD.by("gus", authority).when(named).then_refused(NotAuthorised, from_agent="ann")
+        assert "gus may not hand over a task of ann." in refused.message
+    watched = HELD.by("gus", Authority.MONITOR)
+    events = watched.when(named).events()
+    assert events[0] == REQUESTED
+    assert [each.actor for each in events if isinstance(each, talk.ThreadOpened)] == ["gus"]
+    [said] = [each.text for each in events if isinstance(each, talk.MessageSent)]
+    assert said.endswith("gus asks for it on behalf of ann.")
+    wrong = named.model_copy(update={"from_agent": "eve"})
+    watched.waiting(2).when(wrong).then_refused(NotTheHolder, holder="ann")
+    watched.when(named.model_copy(update={"to": "ann"})).then_refused(HandoffToSelf)
+
+
+def test_the_holder_is_called_from_on_the_wire() -> None:
+    assert "from" in talk.RequestHandoff.model_json_schema()["properties"]
+    named = ASK.model_copy(update={"from_agent": "ann"})
+    assert '"from":"ann"' in named.model_dump_json(exclude_defaults=True)
 
 
 def test_a_handoff_needs_an_id_of_its_own() -> None:
