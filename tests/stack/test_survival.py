@@ -67,8 +67,10 @@ def end(owner: Owner) -> None:
     owner.wait()
 
 
-def server(owner: int, program: str) -> psutil.Process:
-    return next(child for child in psutil.Process(owner).children() if child.name() == program)
+def server(owner: int, program: str, home: Path) -> psutil.Process:
+    """The server of that home: the owner may run those of others too."""
+    servers = (child for child in psutil.Process(owner).children() if child.name() == program)
+    return next(child for child in servers if any(str(home) in word for word in child.cmdline()))
 
 
 async def leave(stack: RunningStack) -> None:
@@ -134,7 +136,7 @@ async def test_data_outlives_a_killed_owner(
     await leave(found(home))
     owner.send_signal(signal.SIGSTOP)  # else it would bring its servers back
     for victim in victims:
-        server(owner.pid, victim).kill()
+        server(owner.pid, victim, home).kill()
     end(owner)
     assert running_stack(home) is None
     async with await Stack.start(home):
@@ -146,7 +148,7 @@ async def test_servers_that_outlived_their_owner_are_stopped_by_the_next_one(
 ) -> None:
     owner = own(path=str(tmp_path))  # no setpriv there: the kernel does not stop them with the owner
     await leave(found(home))
-    orphans = [server(owner.pid, "postgres"), server(owner.pid, "nats-server")]
+    orphans = [server(owner.pid, "postgres", home), server(owner.pid, "nats-server", home)]
     end(owner)
     assert all(lives(orphan) for orphan in orphans)
     async with await Stack.start(home):
@@ -159,7 +161,7 @@ async def test_backends_that_outlived_their_postmaster_do_not_hold_up_the_next_s
 ) -> None:
     owner = own()
     await leave(found(home))
-    postmaster = server(owner.pid, "postgres")
+    postmaster = server(owner.pid, "postgres", home)
     backends = postmaster.children()
     for backend in backends:
         backend.suspend()
@@ -174,9 +176,9 @@ async def test_backends_that_outlived_their_postmaster_do_not_hold_up_the_next_s
 @pytest.mark.skipif(
     not shutil.which("setpriv"), reason="without setpriv the servers stay until the next start"
 )
-async def test_the_servers_end_when_their_owner_is_killed(own: Callable[..., Owner]) -> None:
+async def test_the_servers_end_when_their_owner_is_killed(own: Callable[..., Owner], home: Path) -> None:
     owner = own()
-    servers = [server(owner.pid, "postgres"), server(owner.pid, "nats-server")]
+    servers = [server(owner.pid, "postgres", home), server(owner.pid, "nats-server", home)]
 
     async def all_ended() -> bool:
         return not any(lives(process) for process in servers)
@@ -185,9 +187,9 @@ async def test_the_servers_end_when_their_owner_is_killed(own: Callable[..., Own
     await eventually(all_ended)
 
 
-async def test_ctrl_c_does_not_reach_the_servers(own: Callable[..., Owner]) -> None:
+async def test_ctrl_c_does_not_reach_the_servers(own: Callable[..., Owner], home: Path) -> None:
     owner = own()
-    servers = [server(owner.pid, "postgres"), server(owner.pid, "nats-server")]
+    servers = [server(owner.pid, "postgres", home), server(owner.pid, "nats-server", home)]
     os.killpg(owner.pid, signal.SIGINT)  # as the terminal does, to every process of the group
     await asyncio.sleep(0.5)
     assert all(lives(process) for process in servers)
@@ -197,7 +199,7 @@ async def test_ctrl_c_does_not_reach_the_servers(own: Callable[..., Owner]) -> N
 async def test_a_server_killed_under_a_running_stack_comes_back(home: Path, victims: tuple[str, ...]) -> None:
     async with await Stack.start(home):
         await leave(found(home))
-        killed = [server(os.getpid(), victim) for victim in victims]
+        killed = [server(os.getpid(), victim, home) for victim in victims]
         for process in killed:
             process.kill()
         await eventually(lambda: all_is_kept(found(home)))
@@ -251,7 +253,7 @@ async def test_an_owner_whose_home_was_deleted_leaves_the_new_one_alone(home: Pa
     shutil.rmtree(home)
     async with await Stack.start(home):
         await leave(found(home))
-        servers = [server(os.getpid(), "postgres"), server(os.getpid(), "nats-server")]
+        servers = [server(os.getpid(), "postgres", home), server(os.getpid(), "nats-server", home)]
         await asyncio.sleep(1.5)  # time for the first one's supervisors to see what happened
         await first.stop()
         assert await all_is_kept(found(home))
