@@ -1,14 +1,16 @@
 """What the commands share: the connection, the output for people and for scripts, the exit codes."""
 
 import asyncio
+import re
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Annotated, Any
 
 import orjson
 import typer
 import uvloop
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -39,8 +41,21 @@ OPERATOR_NAME = OPERATOR
 WIDE = 200
 """Columns of output that no terminal shows, so that lines stay whole for whoever reads them later."""
 
-out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, highlight=False, markup=False, width=None if sys.stderr.isatty() else WIDE)
+COMMANDING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys rather than shows: it moves the cursor, rings, or turns the order of letters."""
+
+
+class Screen(Console):
+    """A console that obeys only us: what agents and people wrote is shown, never carried out."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of what is shown; only those that rich made itself may be commands."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=COMMANDING.sub("", segment.text))
+
+
+out = Screen(highlight=False, markup=False, width=None if sys.stdout.isatty() else WIDE)
+err = Screen(stderr=True, highlight=False, markup=False, width=None if sys.stderr.isatty() else WIDE)
 
 
 def settings() -> Settings:
