@@ -12,6 +12,7 @@ from services.scheduler.claimed_task import claimed_task
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import close, failed
 from services.scheduler.dispatch import Reason, reasons
+from services.scheduler.entitlement import refuse_other_reporters
 from services.scheduler.lock import Lock
 from services.scheduler.locking import hold_with_claim, release_all
 from services.scheduler.pick_up import assigned_to, pick_up
@@ -81,7 +82,9 @@ def claim_task(command: ClaimTask, past: Past, context: Context) -> Facts:
     offered = chain(assigned, _offered(decision, wanted) if agent.available else ())
     fitting = _fitting_one_message(decision, islice(offered, command.max_tasks))
     won = tuple(
-        pick_up(decision, task) if task.claimed else hand_over(decision, task, command.agent_id)
+        pick_up(decision, task)
+        if task.claimed
+        else hand_over(decision, task, command.agent_id, context.actor)
         for task in fitting
     )
     until = context.received_at + timedelta(seconds=command.wait_seconds)
@@ -154,8 +157,8 @@ def _candidates(decision: Decision, wanted: ReadyCandidates) -> Iterator[str]:
         wanted = replace(wanted, limit=wanted.limit * PAGE_GROWTH)
 
 
-def hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
-    """Let an agent have a task, with the locks it needs."""
+def hand_over(decision: Decision, task: Task, agent_id: str, claimed_by: str | None = None) -> ClaimedTask:
+    """Let an agent have a task, with the locks it needs; who claims it for the agent may report on it too."""
     lease_seconds = workflow_of(decision, task.workflow_version).lease_seconds
     epoch, attempt = task.claim_epoch + 1, task.attempt + 1
     expires_at = decision.at + timedelta(seconds=lease_seconds)
@@ -169,10 +172,11 @@ def hand_over(decision: Decision, task: Task, agent_id: str) -> ClaimedTask:
             attempt=attempt,
             claimed_at=decision.at,
             lease_expires_at=expires_at,
+            claimed_by=claimed_by,
         ),
         timer.lease(task.task_id, epoch, expires_at),
     )
-    locks = hold_with_claim(decision, task, agent_id)
+    locks = hold_with_claim(decision, task, agent_id, claimed_by)
     take_shares(decision, task)
     return claimed_task(decision, task.task_id, expires_at, locks)
 
@@ -182,14 +186,21 @@ def extend_claim(command: ExtendClaim, past: Past, context: Context) -> Facts:
     decision = Decision(past, context)
     task = decision.task(command.task_id)
     if task.status == "cancelled" and task.claim_epoch == command.claim_epoch:
+        refuse_other_reporters(task, context)
         return [Extended(task_id=task.task_id, cancelled=True, cancel_reason=task.reason)]
-    refuse_stale(task, command.claim_epoch)
+    refuse_report(task, command.claim_epoch, context)
     lease_seconds = workflow_of(decision, task.workflow_version).lease_seconds
     expires_at = decision.at + timedelta(seconds=lease_seconds)
     return [
         timer.lease(task.task_id, task.claim_epoch, expires_at),
         Extended(task_id=task.task_id, lease_expires_at=expires_at),
     ]
+
+
+def refuse_report(task: Task, claim_epoch: int, context: Context) -> None:
+    """Refuse a report of a claim that is over, or of an actor who has nothing to do with it."""
+    refuse_stale(task, claim_epoch)
+    refuse_other_reporters(task, context)
 
 
 def refuse_stale(task: Task, claim_epoch: int) -> None:

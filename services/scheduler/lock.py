@@ -32,6 +32,8 @@ class Hold:
     depth: int = 1
     """How often its task has acquired it and not released it."""
     ticket_id: str | None = None
+    acquired_by: str | None = None
+    """Actor who asked for it."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ def _acquired(lock: Lock, event: LockAcquired) -> Lock:
         expires_at=event.expires_at,
         depth=event.depth,
         ticket_id=event.ticket_id,
+        acquired_by=event.acquired_by,
     )
     token = max(lock.token, event.fencing_token)
     return replace(lock, token=token, holders=(*_without(lock, event.task_id), hold))

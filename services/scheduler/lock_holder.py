@@ -20,6 +20,8 @@ class Request:
     ttl_seconds: float
     wait_until: datetime
     since: datetime
+    requested_by: str | None = None
+    """Actor who asked."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def evolve(holder: LockHolder, event: LockRequested | LockWaitTime) -> LockHolde
                 ttl_seconds=event.ttl_seconds,
                 wait_until=event.wait_until,
                 since=event.at,
+                requested_by=event.requested_by,
             )
             return replace(holder, waiting={**holder.waiting, event.request_id: request})
         case LockWaitTime(request_id=request_id, resource_key=resource, granted=granted):

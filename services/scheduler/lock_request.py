@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.scheduler.decision import Decision
+from services.scheduler.entitlement import refuse_other_owners, refuse_other_reporters
 from services.scheduler.lock import Hold, Lock, Waiter
 from services.scheduler.lock_holder import LockHolder, Request
 from services.scheduler.locking import (
@@ -75,6 +76,7 @@ def acquire_locks(command: AcquireLocks, past: Past, context: Context) -> Facts:
         wishes=in_order(command.resources),
         ttl_seconds=command.ttl_seconds,
         since=context.at,
+        requested_by=context.actor,
     )
     request = decision.of(LockHolder, asked.task_id).waiting.get(asked.request_id)
     _refuse_strangers(decision, asked, request)
@@ -108,6 +110,18 @@ def _refuse_strangers(decision: Decision, asked: Asked, request: Request | None)
             else f"Nobody has task {task.task_id}, it is {task.status}. Claim it before you lock anything.",
             agent_id=task.agent_id if task.claimed else None,
         ).noting(decision.facts)
+    if request is None:
+        _refuse_other_claimants(decision, asked, task)
+
+
+def _refuse_other_claimants(decision: Decision, asked: Asked, task: Task) -> None:
+    """Neither for a claim of others is anything locked, nor on top of what others hold for the task."""
+    if task.claimed:
+        refuse_other_reporters(task, decision.context)
+    for wish in asked.wishes:
+        hold = decision.of(Lock, wish.resource_key).held_by(asked.task_id)
+        if hold:
+            refuse_other_owners(hold, task, wish.resource_key, decision.context)
 
 
 def _is_patient(context: Context, request: Request) -> bool:
@@ -212,6 +226,7 @@ def _owned(decision: Decision, command: ExtendLock | ReleaseLock) -> Hold:
     hold = lock.held_by(command.task_id)
     owner = task.agent_id if task.claimed else hold and hold.agent_id
     if hold and command.agent_id in (None, owner) and command.fencing_token in (None, hold.fencing_token):
+        refuse_other_owners(hold, task, command.resource_key, decision.context)
         return hold
     raise NotLockOwner(
         f"Task {command.task_id} does not hold {command.resource_key}"

@@ -40,6 +40,8 @@ class Asked:
     ttl_seconds: float | None
     """None: as long as the claim of the task."""
     since: datetime
+    requested_by: str | None
+    """Actor who asks."""
 
 
 def in_order(wishes: Iterable[LockWish]) -> tuple[LockWish, ...]:
@@ -70,7 +72,9 @@ def queue(decision: Decision, asked: Asked, ttl_seconds: float, wait_until: date
         "at": decision.at,
     }
     decision.record(
-        LockRequested(**who, resources=asked.wishes, ttl_seconds=ttl_seconds),
+        LockRequested(
+            **who, resources=asked.wishes, ttl_seconds=ttl_seconds, requested_by=asked.requested_by
+        ),
         *(LockQueued(**who, **dict(wish)) for wish in asked.wishes),
         Timer(
             f"lock-wait-{asked.request_id}",
@@ -135,10 +139,13 @@ def _again(task_id: str, request: Request, ticket_id: str | None = None) -> Aske
         wishes=request.resources,
         ttl_seconds=request.ttl_seconds,
         since=request.since,
+        requested_by=request.requested_by,
     )
 
 
-def hold_with_claim(decision: Decision, task: Task, agent_id: str) -> tuple[GrantedLock, ...]:
+def hold_with_claim(
+    decision: Decision, task: Task, agent_id: str, claimed_by: str | None
+) -> tuple[GrantedLock, ...]:
     """Give a task that is being claimed the locks it needs, as long as the claim lasts."""
     wishes = in_order(LockWish(resource_key=resource_key) for resource_key in task.resources)
     asked = Asked(
@@ -149,6 +156,7 @@ def hold_with_claim(decision: Decision, task: Task, agent_id: str) -> tuple[Gran
         wishes=wishes,
         ttl_seconds=None,
         since=decision.at,
+        requested_by=claimed_by,
     )
     lapse(decision, wishes)
     return grant(decision, asked)
@@ -180,6 +188,7 @@ def _grant(decision: Decision, asked: Asked, wish: LockWish) -> GrantedLock:
             request_id=asked.request_id,
             waited_ms=_waited_ms(decision, asked),
             expires_at=expires_at,
+            acquired_by=(before and before.acquired_by) or asked.requested_by,
             at=decision.at,
         )
     )

@@ -12,7 +12,7 @@ from services.scheduler.locking import shown
 from services.scheduler.task import Task
 from services.scheduler.workflow import workflow_of
 from shared.contracts.lock import GrantedLock
-from shared.contracts.task import AssignmentLapsed, ClaimedTask, TaskPickedUp
+from shared.contracts.task import AssignmentLapsed, ClaimedTask, TaskClaimantNamed, TaskPickedUp
 
 
 def assigned_to(decision: Decision, agent: Agent) -> Iterator[Task]:
@@ -48,6 +48,16 @@ def pick_up(decision: Decision, task: Task) -> ClaimedTask:
         ),
         timer.lease(task.task_id, task.claim_epoch, expires_at),
     )
+    claimed_by = decision.context.actor
+    if claimed_by not in (task.agent_id, task.claimed_by):
+        decision.record(
+            TaskClaimantNamed(
+                task_id=task.task_id,
+                ticket_id=task.ticket_id,
+                claim_epoch=task.claim_epoch,
+                claimed_by=claimed_by,
+            )
+        )
     return claimed_task(decision, task.task_id, expires_at, _held(decision, task))
 
 

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from services.scheduler import timer
-from services.scheduler.claim import refuse_stale
+from services.scheduler.claim import refuse_report, refuse_stale
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import cancelled, close
+from services.scheduler.entitlement import refuse_other_reporters
 from services.scheduler.retry import lose_attempt
 from services.scheduler.task import Status, Task, TaskEnded
 from shared.contracts.task import (
@@ -30,7 +31,7 @@ def start_task(command: StartTask, past: Past, context: Context) -> Facts:
     task = decision.task(command.task_id)
     if task.ended:
         return _late(decision, task, command)
-    refuse_stale(task, command.claim_epoch)
+    refuse_report(task, command.claim_epoch, context)
     if task.status == "running":
         return decision.about(task.task_id)
     decision.record(
@@ -56,7 +57,7 @@ def report_progress(command: ReportProgress, past: Past, context: Context) -> Fa
     task = decision.task(command.task_id)
     if task.ended:
         return _late(decision, task, command)
-    refuse_stale(task, command.claim_epoch)
+    refuse_report(task, command.claim_epoch, context)
     decision.record(
         TaskProgressed(
             task_id=task.task_id,
@@ -76,7 +77,7 @@ def complete_task(command: CompleteTask, past: Past, context: Context) -> Facts:
     task = decision.task(command.task_id)
     if task.ended:
         return _late(decision, task, command, repeats="completed")
-    refuse_stale(task, command.claim_epoch)
+    refuse_report(task, command.claim_epoch, context)
     close(
         decision,
         TaskCompleted(
@@ -102,7 +103,7 @@ def fail_task(command: FailTask, past: Past, context: Context) -> Facts:
     task = decision.task(command.task_id)
     if task.ended:
         return _late(decision, task, command, repeats="failed")
-    refuse_stale(task, command.claim_epoch)
+    refuse_report(task, command.claim_epoch, context)
     lose_attempt(decision, task, command.error, retryable=command.retryable)
     return decision.about(task.task_id)
 
@@ -114,6 +115,7 @@ def _late(decision: Decision, task: Task, report: Report, repeats: Status | None
     """
     if not 0 < task.claim_epoch == report.claim_epoch:
         refuse_stale(task, report.claim_epoch)
+    refuse_other_reporters(task, decision.context)
     if task.status != repeats:
         decision.record(
             TaskLateReport(

@@ -11,6 +11,7 @@ from shared.contracts.task import (
     Needs,
     OnDependencyFailure,
     TaskCancelled,
+    TaskClaimantNamed,
     TaskClaimed,
     TaskCompleted,
     TaskCreated,
@@ -92,6 +93,8 @@ class Task:
     """When the delay before a retry is over; only then can a task wait whose dependencies are met."""
     agent_id: str | None = None
     """Who has it, or had it when it ended."""
+    claimed_by: str | None = None
+    """Actor who claimed it last, for an agent."""
     claim_epoch: int = 0
     claimed_at: datetime | None = None
     attempt: int = 0
@@ -186,6 +189,7 @@ TaskEvent = (
     | TaskReady
     | TaskReprioritised
     | TaskClaimed
+    | TaskClaimantNamed
     | TaskStarted
     | TaskProgressed
     | TaskCompleted
@@ -279,6 +283,7 @@ def _claimed(task: Task, event: TaskClaimed) -> Task:
         status="claimed",
         rank=None,
         agent_id=event.agent_id,
+        claimed_by=event.claimed_by,
         claim_epoch=event.claim_epoch,
         claimed_at=event.claimed_at,
         attempt=event.attempt,
@@ -316,6 +321,7 @@ _CHANGES: dict[type[Event], Callable[[Task, Any], Task]] = {
     TaskReady: _ready,
     TaskReprioritised: lambda task, event: _with(task, priority=event.priority, rank=event.rank),
     TaskClaimed: _claimed,
+    TaskClaimantNamed: lambda task, event: _with(task, claimed_by=event.claimed_by),
     TaskStarted: lambda task, _: _with(task, status="running"),
     TaskProgressed: _same,
     TaskCompleted: lambda task, _: _over(task, "completed"),

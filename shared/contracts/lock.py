@@ -179,6 +179,9 @@ class LockAcquired(_OfResource):
     expires_at: Moment | None = Field(
         default=None, description="When it lapses; with the claim of its task when absent."
     )
+    acquired_by: str | None = Field(
+        default=None, description="Actor who asked for it, and may extend and release it too."
+    )
     at: Moment
 
 
@@ -250,6 +253,7 @@ class LockRequested(Event):
     resources: tuple[LockWish, ...]
     ttl_seconds: float
     wait_until: Moment
+    requested_by: str | None = Field(default=None, description="Actor who asked.")
     at: Moment
 
     def subject_key(self) -> str:
@@ -292,6 +296,9 @@ class LockHolder(Contract):
     acquired_at: Moment
     expires_at: Moment | None = Field(
         default=None, description="When it lapses; with the claim of its task when absent."
+    )
+    acquired_by: str | None = Field(
+        default=None, description="Actor who asked for it, and may extend and release it too."
     )
 
 

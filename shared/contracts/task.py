@@ -714,6 +714,18 @@ class TaskClaimed(Event):
     handoff_context: dict[str, Any] = Field(
         default_factory=dict, description="What the agent before told the new one."
     )
+    claimed_by: str | None = Field(
+        default=None, description="Actor who claimed it for the agent, and may report on it too."
+    )
+
+
+class TaskClaimantNamed(Event):
+    """Another actor than before may report on a claim too: who picked it up for its agent."""
+
+    task_id: Key
+    ticket_id: Key
+    claim_epoch: int
+    claimed_by: str
 
 
 class ShareTaken(Event):

@@ -43,6 +43,7 @@ def test_a_claim_hands_the_task_over_with_an_epoch_and_a_lease() -> None:
             attempt=1,
             claimed_at=NOON,
             lease_expires_at=NOON + LEASE,
+            claimed_by="ann",
         ),
         Timer("lease-a", NOON + LEASE, ExpireClaim(task_id="a", claim_epoch=1)),
         Claimed(

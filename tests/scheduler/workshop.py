@@ -94,16 +94,28 @@ class Workshop:
         self.do(FollowWorkflow(version=followed.version, document=followed))
         self.do(plain_ticket(workflow_version=followed.version, **ticket))
 
-    def decide(self, command: Command, actor: str = "ann", waited_seconds: float = 0) -> list[Fact]:
+    def decide(
+        self,
+        command: Command,
+        actor: str = "ann",
+        waited_seconds: float = 0,
+        authority: Authority = Authority.SYSTEM,
+    ) -> list[Fact]:
         """What the rule says, without its being taken as done."""
         received_at = self.now - timedelta(seconds=waited_seconds)
-        context = Context(f"command-{len(self.events)}", actor, Authority.SYSTEM, self.now, received_at)
+        context = Context(f"command-{len(self.events)}", actor, authority, self.now, received_at)
         return list(scheduler.obeys[type(command)](command, self.past, context))
 
-    def do(self, command: Command, actor: str = "ann", waited_seconds: float = 0) -> list[Fact]:
+    def do(
+        self,
+        command: Command,
+        actor: str = "ann",
+        waited_seconds: float = 0,
+        authority: Authority = Authority.SYSTEM,
+    ) -> list[Fact]:
         """Decide a command and let its facts come true."""
         try:
-            facts = self.decide(command, actor, waited_seconds)
+            facts = self.decide(command, actor, waited_seconds, authority)
         except (Refused, Waiting) as nothing:
             self.take_facts(nothing.facts)
             raise
