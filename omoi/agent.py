@@ -20,6 +20,7 @@ from omoi.worker.attempt import Attempt
 from omoi.worker.briefing import Briefing
 from omoi.worker.limits import Limits
 from omoi.worker.outcome import Failed, Outcome, Stopped
+from omoi.worker.presence import Superseded
 from omoi.worker.process import GRACE_SECONDS
 from omoi.worker.settings import WorkerSettings, default_work_root
 from omoi.worker.worker import Worker
@@ -118,7 +119,8 @@ class Agent:
     async def run(self, stop: asyncio.Event | None = None) -> None:
         """Work until `stop` is set; without one, until SIGTERM or Ctrl-C (a second one hurries).
 
-        Raises `shared.client.Unreachable` when no stack answers at the start.
+        Raises `shared.client.Unreachable` when no stack answers at the start, and
+        `omoi.worker.presence.Superseded` when another worker has registered as this agent.
         """
         if not self._handlers:
             raise ValueError(f"{self.agent_id} has no functions. Add one with @agent.task('task_type').")
@@ -128,8 +130,11 @@ class Agent:
             await Worker(client, settings, _Functions(self._handlers, client)).work(stopped, hurry)
 
     def run_forever(self) -> None:
-        """`run` for a program that does nothing else."""
-        asyncio.run(self.run())
+        """`run` for a program that does nothing else; another worker of the same name ends it with code 1."""
+        try:
+            asyncio.run(self.run())
+        except Superseded as superseded:
+            raise SystemExit(str(superseded)) from None
 
 
 class _Functions:

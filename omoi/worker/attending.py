@@ -55,7 +55,11 @@ async def attend(shop: Shop, attempt: Attempt) -> None:
     except ClientError as error:
         log.warning("report_failed", task_id=claimed.task_id, error=str(error))
     except (NotWanted, CheckStopped):
-        shop.told(f"{claimed.task_type} stopped: {attempt.lost or 'the worker is stopping'}")
+        if attempt.lost is None and attempt.too_much:
+            await attempt.fail(attempt.too_much)
+        shop.told(
+            f"{claimed.task_type} stopped: {attempt.lost or attempt.too_much or 'the worker is stopping'}"
+        )
     except MergeConflict as conflict:
         rivals = "".join(f"\n  {rival}" for rival in conflict.rivals)
         await _fail(shop, attempt, f"{conflict} What came first:{rivals}\n\n{conflict.diff}")

@@ -1,9 +1,13 @@
 """An agent's presence in the registry: registered, beating, gone in order."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
+from uuid import uuid4
 
 import structlog
 
@@ -16,6 +20,10 @@ BEAT_SHARE = 0.6
 """Beat well inside the interval, so that one lost beat is not a missed one."""
 LEAVE_PATIENCE_SECONDS = 3.0
 SESSION_OVER = frozenset({"stale_session", "agent_not_found"})
+
+
+class Superseded(ClientError):
+    """Another worker has registered under the name of this one."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,10 @@ class Presence:
         self._load = load
         self._wished = beat_seconds
         self._session = 0
+        self._me = {"host": socket.gethostname(), "pid": os.getpid(), "instance": uuid4().hex}
         self._interval = 5.0
+        self.superseded: Superseded | None = None
+        """Who has taken the agent's name, once somebody has."""
         self._sooner = asyncio.Event()
 
     async def register(self) -> None:
@@ -61,12 +72,13 @@ class Presence:
                 capabilities=profile.capabilities or (),
                 capacity=profile.capacity,
                 phases=profile.phases,
+                metadata=self._me,
             )
         )
         self._heed(answer.accepted().result)
 
     async def beat(self, also: Callable[[], Awaitable[None]]) -> None:
-        """Beat for ever, and do `also` with each beat; what fails is tried again with the next one."""
+        """Beat until superseded, and do `also` with each beat; what fails is tried again at the next one."""
         while True:
             began = monotonic()
             for failed in await asyncio.gather(self._beat_once(), also(), return_exceptions=True):
@@ -74,6 +86,8 @@ class Presence:
                     log.warning("beat_failed", agent=self._profile.agent_id, error=str(failed))
                 elif isinstance(failed, Exception):
                     log.error("beat_broke", agent=self._profile.agent_id, exc_info=failed)
+            if self.superseded is not None:
+                return
             await self._pause(max(0.05, self._interval - (monotonic() - began)))
 
     def beat_sooner(self) -> None:
@@ -81,11 +95,10 @@ class Presence:
         self._sooner.set()
 
     async def leave(self, reason: str) -> None:
-        """End the session; claims that are left are released by it."""
+        """End the session, and no other; claims that are left are released by it."""
+        left = Deregister(agent_id=self._profile.agent_id, session=self._session, reason=reason)
         try:
-            await self._client.ask(
-                Deregister(agent_id=self._profile.agent_id, reason=reason), patience=LEAVE_PATIENCE_SECONDS
-            )
+            await self._client.ask(left, patience=LEAVE_PATIENCE_SECONDS)
         except ClientError as error:
             log.warning("not_deregistered", agent=self._profile.agent_id, error=str(error))
 
@@ -95,7 +108,24 @@ class Presence:
         if answer.ok:
             self._heed(answer.result)
         elif answer.code in SESSION_OVER:
-            await self.register()
+            self.superseded = self._rival(answer.details)
+            if self.superseded is None:
+                await self.register()
+
+    def _rival(self, told: dict[str, Any]) -> Superseded | None:
+        """Who began a session after this one, unless it was we ourselves and the answer was lost."""
+        other = told.get("metadata", {})
+        if (
+            told.get("registered_session", 0) <= self._session
+            or other.get("instance") == self._me["instance"]
+        ):
+            return None
+        who = f"process {other['pid']} on {other['host']}" if {"pid", "host"} <= other.keys() else "somebody"
+        name = self._profile.agent_id
+        return Superseded(
+            f"Another worker has registered as {name}: {who}, by {told['registered_by']}, at "
+            f"{told['registered_at']}. This one takes no more tasks. Give each worker a name of its own."
+        )
 
     def _heed(self, standing: dict[str, float]) -> None:
         self._session = int(standing["session"])

@@ -55,15 +55,18 @@ class Worker:
         self._pruned = monotonic()
 
     async def work(self, stop: asyncio.Event, hurry: asyncio.Event | None = None) -> None:
-        """Work until `stop`; then finish or hand back what is running, at once when it is to hurry."""
+        """Work until `stop`; then finish or hand back what is running, at once when it is to hurry.
+
+        Raises Superseded when another worker has taken the agent's name; what ran is then handed back.
+        """
         hurry = hurry or asyncio.Event()
         self._ending = replace(self._ending, hurry=hurry)
         self._settings.work_root.mkdir(parents=True, exist_ok=True, mode=0o700)
         await prune(self._settings.work_root)
         await self._presence.register()
-        beating = asyncio.create_task(self._presence.beat(self._hold_claims))
+        beating = asyncio.create_task(self._be_present())
         try:
-            while not stop.is_set():
+            while not stop.is_set() and self._presence.superseded is None:
                 await self._claim_more(stop)
             await self._drain(hurry)
         finally:
@@ -72,6 +75,14 @@ class Worker:
             self._lifeline.close()
             await self._settle()
             await self._presence.leave("the worker stops")
+        if self._presence.superseded is not None:
+            raise self._presence.superseded
+
+    async def _be_present(self) -> None:
+        """Beat until the name is another worker's; then end what runs here, and only that."""
+        await self._presence.beat(self._hold_claims)
+        for attempt in self._running.values():
+            _give_up(attempt, self._presence.superseded)
 
     async def _claim_more(self, stop: asyncio.Event) -> None:
         free = self._settings.concurrency - len(self._running)
@@ -111,6 +122,8 @@ class Worker:
 
     def _begin(self, claimed: ClaimedTask) -> None:
         attempt = Attempt(self._client, claimed, self._settings.agent_id, ending=self._ending)
+        if self._presence.superseded is not None:
+            _give_up(attempt, self._presence.superseded)
         self._running[claimed.task_id] = attempt
         self._presence.beat_sooner()
         task = asyncio.create_task(self._attend(attempt))
@@ -161,6 +174,12 @@ class Worker:
             attempt.cancel.set()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def _give_up(attempt: Attempt, why: Exception | None) -> None:
+    """End an attempt; that it failed is said of this attempt alone."""
+    attempt.too_much = str(why)
+    attempt.cancel.set()
 
 
 async def _first(*waits: Any) -> None:

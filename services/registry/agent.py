@@ -64,6 +64,10 @@ class Agent:
     session: int = 0
     registered_by: str | None = None
     registered_at: datetime | None = None
+    registered_session: int = 0
+    """The session that the last registration began; one that recovering began may have followed."""
+    registered_again_at: datetime | None = None
+    """When that was."""
     last_seen_at: datetime | None = None
     """When an agent that is no longer well was last heard of; of one that is, its timer knows."""
     claims: dict[str, int] = field(default_factory=dict)
@@ -166,8 +170,15 @@ def evolve(agent: Agent, event: AgentEvent) -> Agent:
     match event:
         case AgentRegistered():
             said = event.model_dump(exclude={"at"})
-            registered_at = agent.registered_at or event.at
-            return replace(agent, **said, standing="IDLE", registered_at=registered_at, last_seen_at=None)
+            return replace(
+                agent,
+                **said,
+                standing="IDLE",
+                registered_at=agent.registered_at or event.at,
+                registered_session=event.session,
+                registered_again_at=event.at,
+                last_seen_at=None,
+            )
         case AgentUpdated():
             return replace(agent, **_changes(event))
         case AgentAvailabilityChanged():

@@ -16,6 +16,7 @@ from shared.contracts.agent import (
     Session,
     Status,
 )
+from shared.contracts.messages import moment_text
 from shared.kernel.decider import CancelTimer, Context, Facts, Past, Refused, Timer
 
 DEGRADED_AFTER = 2
@@ -60,12 +61,7 @@ def heartbeat(command: Heartbeat, past: Past, context: Context) -> Facts:
     agent = known(past, command.agent_id)
     authorise(agent, context)
     if command.session != agent.session or not agent.here:
-        why = "it has left" if not agent.here else "another one has begun or the agent was lost in between"
-        raise StaleSession(
-            f"Session {command.session} of agent {command.agent_id} is over: {why}. Register again.",
-            agent_id=command.agent_id,
-            session=command.session,
-        )
+        raise _stale(agent, command.session)
     session = agent.session + 1 if agent.standing == "FAILED" else agent.session
     recovered = AgentRecovered(agent_id=command.agent_id, session=session, at=context.at)
     return [
@@ -93,15 +89,43 @@ def miss_beat(command: MissBeat, past: Past, context: Context) -> Facts:
 
 
 def deregister(command: Deregister, past: Past, context: Context) -> Facts:
-    """Leaving twice is leaving once."""
+    """Leaving twice is leaving once; an old session cannot end a newer one."""
     agent = known(past, command.agent_id)
     authorise(agent, context)
     if not agent.here:
         return []
+    if command.session not in (None, agent.session):
+        raise _stale(agent, command.session)
     left = AgentDeregistered(
         agent_id=command.agent_id, session=agent.session, reason=command.reason, at=context.at
     )
     return [left, CancelTimer(beat_key(command.agent_id))]
+
+
+def _stale(agent: Agent, session: int | None) -> StaleSession:
+    """The refusal for an old session; it tells one that another registration ended from others."""
+    over = f"Session {session} of agent {agent.agent_id} is over:"
+    at = agent.registered_again_at
+    if not agent.here:
+        why = f"{over} it has left. Register again."
+    elif session is not None and session < agent.registered_session and at is not None:
+        by = f" by {agent.registered_by}" if agent.registered_by else ""
+        why = (
+            f"{over} {agent.agent_id} was registered again{by} at {at:%Y-%m-%d %H:%M:%S} UTC. "
+            "Two programs cannot be one agent: register under another name, or again to take its place."
+        )
+    else:
+        why = f"{over} the agent was lost in between. Register again."
+    return StaleSession(
+        why,
+        agent_id=agent.agent_id,
+        session=session,
+        current_session=agent.session,
+        registered_session=agent.registered_session,
+        registered_by=agent.registered_by,
+        registered_at=moment_text(at) if at else None,
+        metadata=dict(agent.metadata),
+    )
 
 
 def beat_key(agent_id: str) -> str:

@@ -117,6 +117,9 @@ class Deregister(Command):
     """The agent leaves; its claims are released."""
 
     agent_id: Key
+    session: int | None = Field(
+        default=None, description="End this session and no newer one; whichever there is when absent."
+    )
     reason: str = Field(default="", max_length=2000, description="Why, for people.")
 
 

@@ -140,6 +140,28 @@ def test_leaving_ends_the_waiting() -> None:
     HERE.when(Deregister(agent_id="coder-1", reason="done")).then(left, CancelTimer("beat-coder-1"))
 
 
+def test_an_old_session_cannot_end_a_newer_one() -> None:
+    again = HERE.given(REGISTERED.model_copy(update={"session": 2}))
+    again.when(Deregister(agent_id="coder-1", session=1)).then_refused(StaleSession, current_session=2)
+    for session_or_any in (2, None):
+        [left] = again.when(Deregister(agent_id="coder-1", session=session_or_any)).events()
+        assert isinstance(left, AgentDeregistered)
+    LEFT.when(Deregister(agent_id="coder-1", session=1)).then()
+
+
+def test_who_was_superseded_hears_by_whom_and_when_and_who_was_lost_does_not() -> None:
+    another = REGISTERED.model_copy(update={"session": 2, "metadata": {"pid": 7}})
+    refused = (
+        HERE.given(another)
+        .when(beat(1))
+        .then_refused(StaleSession, registered_session=2, registered_by="ann", metadata={"pid": 7})
+    )
+    assert "registered again by ann at 2026-01-01 12:00:00 UTC" in refused.message
+    back = LOST.given(AgentRecovered(agent_id="coder-1", session=2, at=NOON))
+    refused = back.when(beat(1)).then_refused(StaleSession, registered_session=1, current_session=2)
+    assert "was lost in between. Register again." in refused.message
+
+
 def test_leaving_twice_is_leaving_once() -> None:
     LEFT.when(Deregister(agent_id="coder-1")).then()
 

@@ -15,6 +15,7 @@ from omoi.worker.output import Output
 from omoi.worker.settings import WorkerSettings
 from omoi.worker.worker import Worker
 from shared.client import Client
+from shared.contracts.agent import Deregister
 from shared.contracts.lock import ListLocks
 from tests.worker.fleet import Fleet, at_work
 from tests.worker.project import Project
@@ -37,10 +38,10 @@ class Crew:
         self.command = command
         self.doer = {name: options.pop(name) for name in ("quiet_seconds", "passed") if name in options}
         self.settings = WorkerSettings(
-            agent_id="coder-1",
             work_root=project.work_root,
             repository=project.root,
-            **{"beat_seconds": 0.2, "drain_seconds": 0.0, "claim_seconds": 0.3} | options,
+            **{"agent_id": "coder-1", "beat_seconds": 0.2, "drain_seconds": 0.0, "claim_seconds": 0.3}
+            | options,
         )
 
     async def work(self, stop: asyncio.Event) -> None:
@@ -221,7 +222,43 @@ async def cli_worker(fleet: Fleet, project: Project, command: str, *more: str) -
         *("--exec", command, *more),
         env={**os.environ, "OMOI_NATS_URL": fleet.url, "OMOI_HOME": str(fleet.folder / "home")},
         start_new_session=True,
+        stderr=asyncio.subprocess.PIPE,
     )
+
+
+async def test_a_second_worker_of_the_same_name_takes_over_and_keeps_its_own_tasks(
+    running_fleet: Fleet, project: Project
+) -> None:
+    ticket = await running_fleet.ticket(project.root)
+    old = await running_fleet.task(ticket, "old")
+    first = await cli_worker(running_fleet, project, "sleep 1001")
+    await running_fleet.status(old, "running")
+    new = await running_fleet.task(ticket, "new")
+    second = Crew(running_fleet, project, "sleep 1002", agent_id="cli-1", concurrency=2)
+    async with at_work(second.work):
+        await running_fleet.status(new, "running")
+        async with asyncio.timeout(60):
+            _, told = await first.communicate()
+        assert first.returncode == 1
+        assert b"Another worker has registered as cli-1: process" in told
+        back = await running_fleet.until(
+            lambda: running_fleet.status(old, "running"), lambda task: bool(task["attempt"] == 2)
+        )
+        assert back["agent_id"] == "cli-1"
+        agent = await running_fleet.agent("cli-1", "RUNNING")
+        assert (agent["session"], (await running_fleet.status(new, "running"))["attempt"]) == (2, 1)
+
+
+async def test_a_worker_that_was_lost_or_sent_away_registers_anew(
+    running_fleet: Fleet, project: Project
+) -> None:
+    async with at_work(Crew(running_fleet, project, "true").work):
+        await running_fleet.agent("coder-1", "IDLE")
+        (await running_fleet.client.ask(Deregister(agent_id="coder-1"))).accepted()
+        back = await running_fleet.until(
+            lambda: running_fleet.agent("coder-1", "IDLE"), lambda agent: bool(agent["session"] > 1)
+        )
+        assert back["session"] == 2
 
 
 async def test_sigterm_hands_work_back_and_a_second_one_hurries(
