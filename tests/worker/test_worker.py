@@ -37,11 +37,12 @@ class Crew:
         self.fleet = fleet
         self.command = command
         self.doer = {name: options.pop(name) for name in ("quiet_seconds", "passed") if name in options}
+        usual: dict[str, Any] = {"beat_seconds": 0.2, "drain_seconds": 0.0, "claim_seconds": 0.3}
         self.settings = WorkerSettings(
+            agent_id=options.pop("agent_id", "coder-1"),
             work_root=project.work_root,
             repository=project.root,
-            **{"agent_id": "coder-1", "beat_seconds": 0.2, "drain_seconds": 0.0, "claim_seconds": 0.3}
-            | options,
+            **usual | options,
         )
 
     async def work(self, stop: asyncio.Event) -> None:
