@@ -5,6 +5,7 @@ from datetime import timedelta
 from services.scheduler import timer
 from services.scheduler.agent import Agent
 from services.scheduler.decision import Decision
+from services.scheduler.locking import hand_over_all
 from services.scheduler.task import Task
 from services.scheduler.workflow import workflow_of
 from shared.contracts.task import HandOverClaim, TaskClaimed, TaskHandoverFailed
@@ -20,9 +21,12 @@ def hand_over_claim(command: HandOverClaim, past: Past, context: Context) -> Fac
     decision = Decision(past, context)
     task = decision.task(command.task_id)
     reason = _in_the_way(task, command, past)
-    decision.record(
-        *([_failed(task, command, reason, decision)] if reason else _moved(decision, task, command))
-    )
+    if reason:
+        decision.record(_failed(task, command, reason, decision))
+    else:
+        decision.record(*_moved(decision, task, command))
+        passed = f"{command.from_agent} has handed the task over to {command.to_agent}."
+        hand_over_all(decision, task.task_id, command.to_agent, passed)
     return decision.about(task.task_id)
 
 

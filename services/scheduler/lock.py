@@ -10,6 +10,7 @@ from shared.contracts.lock import (
     LockDenied,
     LockExpired,
     LockExtended,
+    LockHandedOver,
     LockQueued,
     LockReleased,
     Mode,
@@ -86,7 +87,9 @@ def _others(found: Iterable[Hold | Waiter], task_id: str, mode: Mode) -> Iterabl
     return (one for one in found if one.task_id != task_id and "exclusive" in (one.mode, mode))
 
 
-LockEvent = LockAcquired | LockQueued | LockExtended | LockReleased | LockExpired | LockDenied
+LockEvent = (
+    LockAcquired | LockQueued | LockHandedOver | LockExtended | LockReleased | LockExpired | LockDenied
+)
 
 
 def evolve(lock: Lock, event: LockEvent) -> Lock:
@@ -97,6 +100,8 @@ def evolve(lock: Lock, event: LockEvent) -> Lock:
             return _acquired(_out_of_line(lock, event.request_id), event)
         case LockQueued():
             return replace(lock, waiting=(*lock.waiting, _waiter(event)))
+        case LockHandedOver(task_id=task_id, agent_id=agent_id):
+            return _changed(lock, task_id, agent_id=agent_id, acquired_by=None)
         case LockExtended(task_id=task_id, expires_at=expires_at):
             return _changed(lock, task_id, expires_at=expires_at)
         case LockReleased(task_id=task_id, depth=depth) if depth > 0:

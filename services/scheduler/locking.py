@@ -15,6 +15,7 @@ from shared.contracts.lock import (
     LockAcquired,
     LockDenied,
     LockExpired,
+    LockHandedOver,
     LockQueued,
     LockReleased,
     LockRequested,
@@ -326,6 +327,27 @@ def release_all(decision: Decision, task_id: str, reason: str) -> None:
         hold = decision.of(Lock, resource_key).held_by(task_id)
         if hold:
             release(decision, resource_key, hold, reason, all_of_it=True)
+
+
+def hand_over_all(decision: Decision, task_id: str, to_agent: str, reason: str) -> None:
+    """Let the locks of a task pass to another agent; the one before stands in line for it no more."""
+    holder = decision.of(LockHolder, task_id)
+    for request in holder.waiting.values():
+        deny(decision, task_id, request, reason)
+    for resource_key in holder.granted:
+        hold = decision.of(Lock, resource_key).held_by(task_id)
+        if hold:
+            decision.record(
+                LockHandedOver(
+                    resource_key=resource_key,
+                    task_id=task_id,
+                    ticket_id=hold.ticket_id,
+                    from_agent=hold.agent_id,
+                    agent_id=to_agent,
+                    fencing_token=hold.fencing_token,
+                    at=decision.at,
+                )
+            )
 
 
 def expire_lock(command: ExpireLock, past: Past, context: Context) -> Facts:

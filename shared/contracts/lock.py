@@ -197,6 +197,17 @@ class LockQueued(_OfResource):
     at: Moment
 
 
+class LockHandedOver(_OfResource):
+    """The claim of its task has passed to another agent, and the lock with it."""
+
+    key = "resource_key"
+
+    from_agent: Key
+    agent_id: Key
+    fencing_token: int
+    at: Moment
+
+
 class LockExtended(_OfResource):
     """A lock is held for longer."""
 

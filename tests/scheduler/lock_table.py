@@ -10,6 +10,7 @@ from shared.contracts.lock import (
     LockDenied,
     LockExpired,
     LockExtended,
+    LockHandedOver,
     LockQueued,
     LockReleased,
     Mode,
@@ -59,6 +60,10 @@ class LockTable:
                 self._acquired(event)
             case LockDenied():
                 self._leave(event)
+            case LockHandedOver():
+                hold = self.held[event.resource_key][event.task_id]
+                assert (event.fencing_token, event.from_agent) == (hold.token, hold.agent_id)
+                hold.agent_id = event.agent_id
             case LockExtended():
                 self.held[event.resource_key][event.task_id].expires_at = event.expires_at
             case LockReleased() | LockExpired():

@@ -5,7 +5,11 @@ import pytest
 
 from services.scheduler.attempt import attempts
 from services.scheduler.claim import StaleClaim
+from services.scheduler.lock import Lock
+from services.scheduler.lock_request import LockHeld
+from services.scheduler.tables import lock_row
 from services.scheduler.task import TaskNotFound
+from shared.contracts.lock import AcquireLock
 from shared.contracts.messages import Authority
 from shared.contracts.task import (
     CompleteTask,
@@ -17,6 +21,7 @@ from shared.contracts.task import (
     TaskHandoverFailed,
     TaskTimedOut,
 )
+from shared.kernel.decider import Waiting
 from tests.scheduler.workshop import Workshop
 
 
@@ -98,3 +103,23 @@ def test_a_claim_does_not_move_to_an_agent_in_quarantine() -> None:
     shop.do(hand_over(epoch))
     assert shop.task("a").agent_id == "bob"
     assert "eve is quarantined: It lies." in shop.of_type(TaskHandoverFailed)[-1].reason
+
+
+def test_the_locks_of_the_claim_name_the_new_agent_and_the_old_one_waits_for_none() -> None:
+    shop = Workshop()
+    shop.create("a", resources=("saw",))
+    epoch = shop.take("a")
+    shop.do(AcquireLock(resource_key="glue", task_id="a", agent_id="bob"))
+    shop.do(AcquireLock(resource_key="vice", task_id="t1", agent_id="joe"))
+    with pytest.raises(Waiting):
+        shop.do(AcquireLock(resource_key="vice", task_id="a", agent_id="bob", wait_seconds=60))
+    shop.do(hand_over(epoch))
+    for resource_key in ("saw", "glue"):
+        [hold] = shop.past.of(Lock, resource_key).holders
+        assert (hold.agent_id, hold.acquired_by, hold.fencing_token) == ("eve", None, 1)
+        row = lock_row(shop.past.of(Lock, resource_key))
+        assert row is not None
+        assert row["who"] == ["agent:eve", "task:a"]
+    assert shop.past.of(Lock, "vice").waiting == ()
+    with pytest.raises(LockHeld, match="eve holds it for task a"):
+        shop.do(AcquireLock(resource_key="saw", task_id="t2", agent_id="joe"))
