@@ -255,8 +255,15 @@ def reasons_to_hold(task: Task, ticket: Ticket) -> list[Hold]:
 
 
 def _of_locks(task: Task, locks: Iterable[Lock]) -> list[Reason]:
-    found = ((lock, lock.in_the_way(task.task_id, "exclusive")) for lock in locks)
-    return [_locked(lock, others) for lock, others in found if others]
+    found = ((lock, _before_its_claim(task, lock)) for lock in locks)
+    return [_locked(lock, holds) for lock, holds in found if holds]
+
+
+def _before_its_claim(task: Task, lock: Lock) -> tuple[LockHold | Waiter, ...]:
+    """Who must leave a lock before the task is claimed: also who holds it in its name, without a claim."""
+    own = None if task.claimed else lock.held_by(task.task_id)
+    others = lock.in_the_way(task.task_id, "exclusive")
+    return (own, *others) if own else others
 
 
 def _locked(lock: Lock, others: Sequence[LockHold | Waiter]) -> LockInTheWay:

@@ -143,3 +143,21 @@ async def test_a_claim_does_not_look_at_each_task_that_needs_a_lock_that_is_take
     assert len(await shop.world.fetch("SELECT * FROM scheduler.task_room")) == 2
     await shop.world.fetch("ANALYZE scheduler.task_index")
     assert "Seq Scan on task_index" not in await shop.plan(lookup)
+
+
+async def test_a_lock_taken_in_the_name_of_a_task_before_there_was_one_is_said_to_keep_it_back(
+    shop: Shop,
+) -> None:
+    held = {"resource_key": "a.py", "task_id": "a"}
+    told = await shop.do("acquire_lock", **held, agent_id="joe", ttl_seconds=600)
+    await shop.create("a", resources=["a.py"])
+    assert await shop.claim() == []
+    answer = await shop.query("explain", task_id="a")
+    [reason] = answer["reasons"]
+    assert (answer["dispatchable"], reason["code"]) == (False, "lock_held")
+    [hold] = reason["held_by"]
+    assert (hold["task_id"], hold["agent_id"], hold["until"]) == ("a", "joe", told["expires_at"])
+    await shop.do("release_lock", **held)
+    assert (await shop.query("explain", task_id="a"))["dispatchable"]
+    assert [task["task_id"] for task in await shop.claim()] == ["a"]
+    assert [one["code"] for one in (await shop.query("explain", task_id="a"))["reasons"]] == ["claimed"]
