@@ -8,7 +8,7 @@ from typing import Any
 
 from services.memory.error_pattern import normalised
 from services.memory.learning_time import learning
-from services.memory.score import SUGGESTED_FROM, Tally, counted
+from services.memory.score import SUGGESTED_FROM, Tally, replaced
 from shared.contracts.memory import (
     Forget,
     MemoryForgotten,
@@ -139,7 +139,7 @@ def not_found(memory_id: str) -> MemoryNotFound:
 
 def scored(memory: Memory, success: bool, at: datetime, **source: Any) -> Fact:
     """An outcome that counts for or against a memory."""
-    score = counted(memory.tally, success, at).score
+    score = replaced(memory.tally, success, at, source.get("replaces_at")).score
     return MemoryScored(memory_id=memory.memory_id, success=success, score=score, at=at, **source)
 
 
@@ -150,7 +150,8 @@ def evolve(memory: Memory, event: MemoryStored | MemoryScored | MemoryForgotten)
             told = {name: value for name, value in event if name != "at"}
             return Memory(**told, stored_at=event.at)
         case MemoryScored():
-            return replace(memory, tally=counted(memory.tally, event.success, event.at), uses=memory.uses + 1)
+            tally = replaced(memory.tally, event.success, event.at, event.replaces_at)
+            return replace(memory, tally=tally, uses=memory.uses + (event.replaces_at is None))
         case MemoryForgotten():
             return Memory(
                 event.memory_id,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import uuid5
 
-from services.memory.score import Tally, counted, faded
+from services.memory.score import Tally, faded, replaced
 from shared.contracts.memory import MemoryPatternLearned, MemoryPatternScored, PatternKind
 from shared.kernel.decider import NAMESPACE, Aggregate, Fact, Refused
 
@@ -53,11 +53,15 @@ def pattern_not_found(wanted: str) -> PatternNotFound:
     )
 
 
-def rated(pattern: Pattern, success: bool, at: datetime) -> Fact:
+def rated(pattern: Pattern, success: bool, at: datetime, replaces_at: datetime | None) -> Fact:
     """An opinion that counts for or against a pattern."""
-    after = replace(pattern, rated=counted(pattern.rated, success, at))
+    after = replace(pattern, rated=replaced(pattern.rated, success, at, replaces_at))
     return MemoryPatternScored(
-        pattern_id=pattern.pattern_id, success=success, confidence=after.confidence(at), at=at
+        pattern_id=pattern.pattern_id,
+        success=success,
+        confidence=after.confidence(at),
+        at=at,
+        replaces_at=replaces_at,
     )
 
 
@@ -78,7 +82,8 @@ def evolve(pattern: Pattern, event: MemoryPatternLearned | MemoryPatternScored) 
                 pattern.rated,
             )
         case MemoryPatternScored():
-            return replace(pattern, rated=counted(pattern.rated, event.success, event.at))
+            rated_now = replaced(pattern.rated, event.success, event.at, event.replaces_at)
+            return replace(pattern, rated=rated_now)
 
 
 PATTERN = Aggregate(Pattern, evolve, key="pattern_id")

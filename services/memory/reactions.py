@@ -7,9 +7,9 @@ from uuid import uuid5
 from services.memory.error_pattern import error_patterns
 from services.memory.gist import kept_of, memory_type_of, shortened, summary_of
 from shared.contracts.discovery import DiscoveryRecorded
-from shared.contracts.memory import CaptureOutcome, FollowTask, NoteDiscovery
+from shared.contracts.memory import CaptureOutcome, FollowClaim, FollowTask, NoteDiscovery
 from shared.contracts.messages import Command
-from shared.contracts.task import TaskCompleted, TaskCreated, TaskFailed
+from shared.contracts.task import TaskClaimed, TaskCompleted, TaskCreated, TaskFailed
 from shared.kernel.decider import NAMESPACE
 
 ERROR_CHARACTERS = 1000
@@ -19,6 +19,11 @@ _NAMES = {"task_id", "ticket_id", "phase_id", "task_type"}
 def on_task_created(event: TaskCreated) -> Sequence[Command]:
     """Know what it is about when it ends."""
     return [FollowTask(**event.model_dump(include={*_NAMES, "title", "description"}))]
+
+
+def on_task_claimed(event: TaskClaimed) -> Sequence[Command]:
+    """Know who may say what it was told."""
+    return [FollowClaim(**event.model_dump(include=set(FollowClaim.model_fields)))]
 
 
 def on_task_completed(event: TaskCompleted) -> Sequence[Command]:

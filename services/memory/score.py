@@ -42,6 +42,16 @@ def counted(tally: Tally, success: bool, at: datetime) -> Tally:
     return Tally(old.successes, old.failures + new, now)
 
 
+def replaced(tally: Tally, success: bool, at: datetime, replaces_at: datetime | None) -> Tally:
+    """With an opinion that takes the place of the opposite one, if that was given before."""
+    if replaces_at is None or tally.at is None:
+        return counted(tally, success, at)
+    gone = weight(tally.at - replaces_at)
+    if success:
+        return counted(Tally(tally.successes, max(0.0, tally.failures - gone), tally.at), success, at)
+    return counted(Tally(max(0.0, tally.successes - gone), tally.failures, tally.at), success, at)
+
+
 def faded(tally: Tally, now: datetime) -> Tally:
     """The same outcomes as seen at a later time."""
     if tally.at is None or now <= tally.at:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from services.memory import reactions
+from services.memory.claim import follow_claim
 from services.memory.effects import embedding
 from services.memory.extraction import extract_patterns
 from services.memory.feedback import FEEDBACK, give_feedback
@@ -14,8 +15,9 @@ from services.memory.queries.pattern import search_patterns
 from services.memory.queries.search import Searching
 from services.memory.sample import Discoveries, PatternsOf, Samples, TaskTypes
 from services.memory.sighting import SIGHTING, note_discovery
+from services.memory.suggestion import note_suggestion
 from services.memory.tables import INDEXES
-from services.memory.task import TASK, follow_task, note_suggestion
+from services.memory.task import TASK, follow_task
 from shared.contracts import discovery, task
 from shared.contracts import memory as contract
 from shared.embedding.choice import chosen
@@ -37,11 +39,13 @@ def declared(settings: Callable[[], Settings] = Settings) -> Service:
             contract.ExtractPatterns: extract_patterns,
             contract.NoteSuggestion: note_suggestion,
             contract.FollowTask: follow_task,
+            contract.FollowClaim: follow_claim,
             contract.CaptureOutcome: capture_outcome,
             contract.NoteDiscovery: note_discovery,
         },
         hears={
             task.TaskCreated: reactions.on_task_created,
+            task.TaskClaimed: reactions.on_task_claimed,
             task.TaskCompleted: reactions.on_task_completed,
             task.TaskFailed: reactions.on_task_failed,
             discovery.DiscoveryRecorded: reactions.on_discovery_recorded,

@@ -4,20 +4,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.memory.gist import shortened
-from services.memory.memory import Memory, not_found, scored
 from shared.contracts.memory import (
     FollowTask,
+    MemoryClaimFollowed,
     MemoryContextSuggested,
     MemorySuggestionSettled,
     MemoryTaskFollowed,
-    NoteSuggestion,
-    SuggestionRef,
 )
-from shared.kernel.decider import Aggregate, Context, Fact, Facts, Past
+from shared.kernel.decider import Aggregate, Context, Facts, Past, Refused
 
 TITLE_CHARACTERS, DESCRIPTION_CHARACTERS = 200, 2000
-MAX_GIVEN = 200
-"""Memories that one task is remembered to have been given."""
+MAX_CLAIMANTS = 20
+"""Of one attempt, the latest; it is handed over more often hardly ever."""
+
+
+class TaskNotFound(Refused):
+    """Memory has not heard of the task."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class Task:
     task_type: str = ""
     title: str = ""
     description: str = ""
+    attempt: int = 0
+    """The latest that was claimed."""
+    claimants: tuple[str, ...] = ()
+    """Agents who have or had that attempt, and who claimed it for them."""
     given: tuple[str, ...] = ()
     """Memories whose effect is not known yet."""
     ended: int = 0
@@ -56,43 +62,30 @@ def follow_task(command: FollowTask, past: Past, _: Context) -> Facts:
     return [MemoryTaskFollowed(**told)]
 
 
-def note_suggestion(command: NoteSuggestion, past: Past, context: Context) -> Facts:
-    """The task was given these memories. One that has ended meanwhile is counted at once."""
-    task = past.of(Task, command.task_id)
-    memories = {memory_id: past.of(Memory, memory_id) for memory_id in dict.fromkeys(command.memory_ids)}
-    for memory_id, memory in memories.items():
-        if not memory.kept:
-            raise not_found(memory_id)
-    late = command.attempt <= task.ended
-    known = task.told if late else task.given
-    room = MAX_GIVEN - len(known)
-    fresh = [memory for memory_id, memory in memories.items() if memory_id not in known][:room]
-    ref = SuggestionRef(task_id=command.task_id, memory_ids=tuple(memories))
-    if not fresh:
-        return [ref]
-    suggested = MemoryContextSuggested(
-        task_id=command.task_id,
-        memory_ids=tuple(memory.memory_id for memory in fresh),
-        attempt=command.attempt,
-        actor=context.actor,
-        at=context.at,
+def task_not_found(task_id: str) -> TaskNotFound:
+    """The refusal for a task that memory does not know."""
+    return TaskNotFound(
+        f"Memory knows no task {task_id}. Check the id; if it was made a moment ago, try again.",
+        task_id=task_id,
     )
-    counted: list[Fact] = []
-    if late and task.ended_at is not None:
-        source = {"source": "task", "task_id": command.task_id, "attempt": task.ended}
-        counted = [scored(memory, task.success, task.ended_at, **source) for memory in fresh]
-    return [suggested, *counted, ref]
 
 
-def evolve(task: Task, event: MemoryTaskFollowed | MemoryContextSuggested | MemorySuggestionSettled) -> Task:
+TaskEvent = MemoryTaskFollowed | MemoryClaimFollowed | MemoryContextSuggested | MemorySuggestionSettled
+
+
+def evolve(task: Task, event: TaskEvent) -> Task:
     """The task after `event`."""
     match event:
         case MemoryTaskFollowed():
             return replace(task, **dict(event))
+        case MemoryClaimFollowed():
+            before = task.claimants if event.attempt == task.attempt else ()
+            named = dict.fromkeys((*before, event.agent_id, *filter(None, [event.claimed_by])))
+            return replace(task, attempt=event.attempt, claimants=tuple(named)[-MAX_CLAIMANTS:])
         case MemoryContextSuggested():
             if event.attempt <= task.ended:
                 return replace(task, told=(*task.told, *event.memory_ids))
-            return replace(task, task_id=event.task_id, given=(*task.given, *event.memory_ids))
+            return replace(task, given=(*task.given, *event.memory_ids))
         case MemorySuggestionSettled():
             return replace(
                 task,

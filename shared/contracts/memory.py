@@ -70,7 +70,10 @@ class Store(Command):
 
 
 class NoteSuggestion(Command):
-    """Say which memories a task was given: its outcome then moves their scores."""
+    """Say which memories a task was given: its outcome then moves their scores.
+
+    Whoever has, or had, the claim of that attempt may, and anybody from MONITOR authority up.
+    """
 
     task_id: Key
     attempt: int = Field(default=1, ge=1, description="The attempt that was given them.")
@@ -86,12 +89,12 @@ class ExtractPatterns(Command):
 
 
 class GiveFeedback(Command):
-    """Say whether a memory or a pattern helped. The same again by the same actor counts once."""
+    """Say whether a memory or a pattern helped. Each actor has one opinion of it: the newest."""
 
     memory_id: Key | None = None
     pattern_id: Key | None = None
     rating: Rating = Field(description="`helpful` or `not_helpful`.")
-    task_id: Key | None = Field(default=None, description="The task at which it did, or did not.")
+    task_id: Key | None = Field(default=None, description="The task that was told of it.")
     comment: str = Field(default="", max_length=2000, description="Why, for people.")
 
     @model_validator(mode="after")
@@ -119,6 +122,18 @@ class FollowTask(Command):
     task_type: Key
     title: str
     description: str
+
+
+class FollowClaim(Command):
+    """An agent has a task. Sent by memory when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    task_id: Key
+    ticket_id: Key
+    attempt: int
+    agent_id: Key
+    claimed_by: str | None = Field(default=None, description="Actor who claimed it for the agent.")
 
 
 class CaptureOutcome(Command):
@@ -165,6 +180,16 @@ class MemoryTaskFollowed(Event):
     description: str
 
 
+class MemoryClaimFollowed(Event):
+    """Memory knows who has an attempt of a task."""
+
+    task_id: Key
+    ticket_id: Key
+    attempt: int
+    agent_id: Key
+    claimed_by: str | None = None
+
+
 class MemoryStored(Event):
     """Something is remembered. Its vector is computed from `text` and is no part of the log."""
 
@@ -192,9 +217,8 @@ class MemoryStored(Event):
 class MemoryContextSuggested(Event):
     """A task was given memories."""
 
-    key = "task_id"
-
     task_id: Key
+    ticket_id: Key
     memory_ids: tuple[Key, ...]
     attempt: int
     actor: str
@@ -224,6 +248,9 @@ class MemoryScored(Event):
     attempt: int | None = None
     score: float = Field(description="After it: 0 to 1, one half where nothing is known.")
     at: Moment
+    replaces_at: Moment | None = Field(
+        default=None, description="When the same actor said the opposite, which counts no more."
+    )
 
 
 class MemoryFeedbackGiven(Event):
@@ -294,6 +321,9 @@ class MemoryPatternScored(Event):
     success: bool
     confidence: float
     at: Moment
+    replaces_at: Moment | None = Field(
+        default=None, description="When the same actor said the opposite, which counts no more."
+    )
 
 
 class Search(Query):

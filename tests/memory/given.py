@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.memory.memory import Memory
-from services.memory.reactions import on_task_completed, on_task_created, on_task_failed
+from services.memory.reactions import on_task_claimed, on_task_completed, on_task_created, on_task_failed
 from services.memory.sample import Discoveries, Found, PatternsOf, Sample, Samples, TaskTypes
 from services.memory.service import memory
 from services.memory.task import Task
 from shared.contracts.memory import CaptureOutcome, NoteSuggestion, Store
 from shared.contracts.messages import Authority, Command, Event, Priority
-from shared.contracts.task import TaskCompleted, TaskCreated, TaskFailed
+from shared.contracts.task import TaskClaimed, TaskCompleted, TaskCreated, TaskFailed
 from shared.testing.scenario import NOON, History, Scenario
 
 DAY = timedelta(days=1)
@@ -53,6 +53,22 @@ def made(task_id: str, task_type: str = "implement_feature", **fields: Any) -> T
         created_at=NOON,
         **told,
     )
+
+
+def claimed(task_id: str, agent_id: str = "coder-1", attempt: int = 1, **fields: Any) -> list[Command]:
+    """The commands that memory gives itself when it hears that an agent has a task."""
+    event = TaskClaimed(
+        task_id=task_id,
+        ticket_id="T",
+        phase_id="PHASE_BUILD",
+        agent_id=agent_id,
+        claim_epoch=attempt,
+        attempt=attempt,
+        claimed_at=NOON,
+        lease_expires_at=NOON,
+        **fields,
+    )
+    return list(on_task_claimed(event))
 
 
 def completed(task_id: str, attempt: int = 1, days: float = 0, **result: Any) -> TaskCompleted:

@@ -12,7 +12,7 @@ from services.memory.score import Tally, counted
 from services.memory.service import memory
 from shared.contracts.memory import MemoryScored, MemoryStored
 from shared.contracts.messages import Command
-from shared.kernel.decider import Unavailable
+from shared.kernel.decider import Unavailable, Waiting
 from shared.testing.scenario import History, Scenario
 from tests.memory.given import (
     after,
@@ -58,7 +58,7 @@ def obeyed(commands: Sequence[Command]) -> Scenario:
         for command in waiting:
             try:
                 story = told(story, command)
-            except Unavailable:
+            except (Unavailable, Waiting):
                 early.append(command)
         assert len(early) < len(waiting), "nothing comes of it any more"
         waiting = early

@@ -5,7 +5,7 @@ from shared.contracts.memory import Forget, MemoryForgotten, MemoryRef, MemorySt
 from shared.contracts.messages import Authority
 from shared.kernel.decider import NotAuthorised, Timer
 from shared.testing.scenario import NOON
-from tests.memory.given import given, memory_in, nothing_learnt, storing, told
+from tests.memory.given import follow, given, made, memory_in, nothing_learnt, storing, told
 
 KEPT = told(nothing_learnt().by("ann"), storing("m", goal="Two agents on one file", tags=("locks",)))
 
@@ -57,7 +57,8 @@ def test_what_is_forgotten_leaves_no_text_behind() -> None:
     assert (left.summary, left.goal, left.tags, left.kept) == ("", "", (), False)
     assert story.when(Forget(memory_id="m")).events() == []
     story.when(storing("m")).then_refused(MemoryExists)
-    story.when(given("t", "m")).then_refused(MemoryNotFound, memory_id="m")
+    knowing = story.by("eve", Authority.SYSTEM)
+    told(knowing, *follow(made("t"))).when(given("t", "m")).then_refused(MemoryNotFound, memory_id="m")
 
 
 def test_what_was_never_remembered_cannot_be_forgotten() -> None:

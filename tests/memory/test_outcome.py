@@ -168,7 +168,9 @@ def test_an_opinion_counts_as_an_outcome_once_for_each_actor_until_it_changes() 
     both = told(story.by("bob"), wish)
     assert memory_in(both, "m").score == 1 / 4
     changed = told(story.by("ann"), GiveFeedback(memory_id="m", rating="helpful"))
-    assert memory_in(changed, "m").score == 1 / 2
+    assert (memory_in(changed, "m").score, memory_in(changed, "m").uses) == (2 / 3, 1)
+    wavering = told(changed, wish, GiveFeedback(memory_id="m", rating="helpful"), wish)
+    assert memory_in(wavering, "m").score == 1 / 3
 
 
 def test_an_opinion_of_nothing_is_refused() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from services.memory.tables import memory_row
 from shared.testing.world import World, until
-from tests.memory.given import capture, completed, failed, follow, made
+from tests.memory.given import capture, claimed, completed, failed, follow, made
 from tests.memory.wired import SECONDS, a_store, embedded, found, query, stored, tell
 
 
@@ -24,7 +24,7 @@ async def test_what_is_forgotten_is_nowhere_to_be_found(running: World) -> None:
 async def outcome(world: World, number: int, memory_id: str, *, success: bool) -> None:
     """A task is told of a memory and ends."""
     task = f"t{number}"
-    await tell(world, *follow(made(task)))
+    await tell(world, *follow(made(task)), *claimed(task))
     note = {"task_id": task, "memory_ids": [memory_id], "attempt": 1}
     assert (await world.ask("memory.note_suggestion", note, actor="coder-1"))["ok"]
     await tell(world, capture(completed(task) if success else failed(task, error="AssertionError: 1 != 2")))
