@@ -1,6 +1,7 @@
 """The SDK on the real services."""
 
 import asyncio
+import shlex
 import subprocess
 import sys
 import threading
@@ -217,17 +218,28 @@ def test_importing_omoi_is_cheap() -> None:
     assert done.stdout.split() == ["False"] * 2
 
 
-async def test_the_example_agent_runs_and_leaves_on_sigterm(running_fleet: Fleet) -> None:
-    ticket = await running_fleet.ticket(title="World")
-    task = await running_fleet.task(ticket, "write_draft")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(ROOT / "examples" / "greeter.py"),
-        env={"OMOI_NATS_URL": running_fleet.url, "OMOI_HOME": str(running_fleet.folder)},
+async def test_the_example_agent_does_what_its_first_lines_say(running_fleet: Fleet) -> None:
+    environment = {"OMOI_NATS_URL": running_fleet.url, "OMOI_HOME": str(running_fleet.folder)}
+    script = ROOT / "examples" / "greeter.py"
+    other = await running_fleet.task(await running_fleet.ticket(title="World"), "write_draft")
+    greeter = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), env=environment, stdout=asyncio.subprocess.PIPE
     )
-    await running_fleet.status(task, "completed")
+    assert greeter.stdout is not None
+    typed = [
+        line.split("omoi ", 1)[1] for line in script.read_text().splitlines() if line.startswith("    omoi ")
+    ]
+    assert len(typed) == 2
+    for line in typed:
+        command = [str(Path(sys.executable).parent / "omoi"), *shlex.split(line)]
+        done = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment)
+        assert await done.wait() == 0
+    async with asyncio.timeout(30):
+        told = (await greeter.stdout.readuntil(b"Hello, Ann!")).decode()
+    assert "Greeting Ann: 50 %" in told
+    assert (await running_fleet.status(other, "ready"))["attempt"] == 0, "it takes only what it is for"
     began = time.monotonic()
-    process.terminate()
-    assert await process.wait() == 0
+    greeter.terminate()
+    assert await greeter.wait() == 0
     assert time.monotonic() - began < 20
     await running_fleet.agent("greeter-1", "TERMINATED")
