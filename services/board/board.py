@@ -32,6 +32,8 @@ class Wish:
     actor: str
     to_phase: str
     reason: str = ""
+    by_itself: bool = False
+    """Whether a passed gate asked for it, and no person or agent."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def evolve(board: Board, event: BoardEvent) -> Board:
         case SlotFreed():
             return replace(board, slots=_without(board.slots, event.column, event.ticket_id))
         case CardWaiting():
-            wish = Wish(event.wish, event.actor, event.to_phase, event.reason)
+            wish = Wish(event.wish, event.actor, event.to_phase, event.reason, event.by_itself)
             wait = Wait(event.column, event.from_phase, event.move, wish, event.at)
             return replace(board, line={**board.line, event.ticket_id: wait})
         case CardWithdrawn():
@@ -154,7 +156,7 @@ def _adopted(board: Board, event: BoardAdopted) -> Board:
 
 
 def _reserved(board: Board, event: SlotReserved) -> Board:
-    wish = Wish(event.wish, event.actor, event.to_phase, event.reason)
+    wish = Wish(event.wish, event.actor, event.to_phase, event.reason, event.by_itself)
     reservation = Reservation(event.reservation, event.column, event.move, wish, event.at)
     return replace(
         board,

@@ -3,7 +3,17 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.contracts.board import CardAdded, CardEdited, CardMigrated, CardMoved, CardReordered, CardReturned
+from services.board.board import Wish
+from shared.contracts.board import (
+    CardAdded,
+    CardEdited,
+    CardMigrated,
+    CardMoved,
+    CardReordered,
+    CardReturned,
+    PullPostponed,
+    PullResumed,
+)
 from shared.contracts.messages import Priority
 from shared.kernel.decider import Aggregate, Past, Refused, Unavailable
 
@@ -41,9 +51,20 @@ class Card:
     code: str | None = None
     returned: str | None = None
     """Why phase refused the last move, if it did."""
+    pull: Wish | None = None
+    """Where the ticket goes by itself if nothing comes of what somebody wants with it."""
 
 
-CardEvent = CardAdded | CardEdited | CardMigrated | CardMoved | CardReturned | CardReordered
+CardEvent = (
+    CardAdded
+    | CardEdited
+    | CardMigrated
+    | CardMoved
+    | CardReturned
+    | CardReordered
+    | PullPostponed
+    | PullResumed
+)
 
 
 def evolve(card: Card, event: CardEvent) -> Card:
@@ -73,6 +94,11 @@ def evolve(card: Card, event: CardEvent) -> Card:
             return replace(card, wish=event.wish, code=event.code, returned=event.reason)
         case CardReordered():
             return replace(card, rank=event.rank)
+        case PullPostponed():
+            pull = Wish(event.wish, event.actor, event.to_phase, event.reason, by_itself=True)
+            return replace(card, pull=pull)
+        case PullResumed():
+            return replace(card, pull=None)
 
 
 def _moved(card: Card, event: CardMoved) -> Card:
@@ -90,6 +116,7 @@ def _moved(card: Card, event: CardMoved) -> Card:
         wish=event.wish,
         code=None,
         returned=None,
+        pull=None,
     )
 
 

@@ -90,20 +90,22 @@ def follow_move(command: FollowMove, past: Past, context: Context) -> Facts:
 
 
 def pull_card(command: PullCard, past: Past, context: Context) -> Facts:
-    """A ticket that may go on by itself gets a slot, or a place in line."""
+    """A ticket that may go on by itself gets a slot, or a place in line.
+
+    What somebody wants with it comes first; the ticket goes on by itself if nothing comes of that.
+    """
     card = followed(past, command.ticket_id)
     if command.move < card.move:
         return []
     if command.move > card.move:
         raise Unavailable(f"The board has not heard of the last move of {command.ticket_id} yet.")
     turn = Turn(past.of(Board, card.workflow), context)
-    if reservation := turn.board.reservations.get(card.ticket_id):
-        if reservation.wish.to_phase == command.to_phase:
-            return []
-        raise Unavailable(f"Ticket {command.ticket_id} is being moved; what comes of it is not known yet.")
-    if card.ticket_id in turn.board.line:
-        return []
-    turn.request(card, Wish(context.command_id, context.actor, command.to_phase, command.reason))
+    pull = Wish(context.command_id, context.actor, command.to_phase, command.reason, by_itself=True)
+    standing = turn.board.reservations.get(card.ticket_id) or turn.board.line.get(card.ticket_id)
+    if standing is None:
+        turn.request(card, pull)
+    elif not standing.wish.by_itself:
+        turn.postpone(card, pull)
     return turn.facts
 
 
@@ -122,6 +124,7 @@ def return_card(command: ReturnCard, past: Past, context: Context) -> Facts:
     turn.release(card.ticket_id)
     turn.add(_returned(card, reservation, command.code, command.reason, context))
     turn.pull()
+    turn.resume(card)
     return turn.facts
 
 

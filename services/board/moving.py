@@ -55,15 +55,15 @@ def move_card(command: MoveCard, past: Past, context: Context) -> Facts:
     card = _card(command.ticket_id, past, context)
     board = past.of(Board, card.workflow)
     until = context.received_at + timedelta(seconds=command.wait_seconds)
-    if reservation := board.reservations.get(card.ticket_id):
-        return [_underway(card, board, reservation, until, context)]
     if card.wish == context.command_id:
         return [_ended(card)]
+    if reservation := board.reservations.get(card.ticket_id):
+        return [_underway(card, board, reservation, until, context)]
     return _asked(command, card, board, past, context, until)
 
 
 def withdraw_card(command: WithdrawCard, past: Past, context: Context) -> Facts:
-    """Leave the line; who stands behind moves up."""
+    """Leave the line; who stands behind moves up. A passed gate's own wish is heard then, if there is one."""
     card = _card(command.ticket_id, past, context)
     turn = Turn(past.of(Board, card.workflow), context)
     wait = turn.board.line.get(card.ticket_id)
@@ -72,6 +72,8 @@ def withdraw_card(command: WithdrawCard, past: Past, context: Context) -> Facts:
             f"Ticket {card.ticket_id} waits for no slot. It is in {_place(card)}.", ticket_id=card.ticket_id
         )
     turn.withdraw(card.ticket_id, "withdrawn")
+    if card.pull and card.pull.to_phase != wait.wish.to_phase:
+        turn.resume(card)
     return [*turn.facts, CardWithdrawal(ticket_id=card.ticket_id, column=wait.column)]
 
 
@@ -125,6 +127,8 @@ def _asked(
         return [_standing(card.ticket_id, board)]
     turn = Turn(board, context)
     turn.withdraw(card.ticket_id, "asked_otherwise")
+    if wait and wait.wish.by_itself:
+        turn.postpone(card, wait.wish)
     wish = Wish(context.command_id, context.actor, to_phase, command.reason)
     turn.request(card, wish, force=command.force)
     if card.ticket_id in turn.board.reservations and context.at < until:

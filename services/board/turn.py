@@ -14,6 +14,8 @@ from services.board.rank import stamp
 from shared.contracts.board import (
     CardWaiting,
     CardWithdrawn,
+    PullPostponed,
+    PullResumed,
     RenewReservation,
     SlotFreed,
     SlotReserved,
@@ -72,9 +74,39 @@ class Turn:
                 reason=wish.reason,
                 actor=wish.actor,
                 wish=wish.wish_id,
+                by_itself=wish.by_itself,
                 at=self.at,
             )
         )
+
+    def postpone(self, card: Card, pull: Wish) -> None:
+        """Keep in mind that the ticket may go on by itself, while somebody wants it elsewhere."""
+        self.add(
+            PullPostponed(
+                ticket_id=card.ticket_id,
+                workflow=self.board.workflow,
+                to_phase=pull.to_phase,
+                move=card.move,
+                reason=pull.reason,
+                actor=pull.actor,
+                wish=pull.wish_id,
+                at=self.at,
+            )
+        )
+
+    def resume(self, card: Card) -> None:
+        """Nothing came of what somebody wanted: the ticket goes on by itself, if it may."""
+        if card.pull is None:
+            return
+        self.add(
+            PullResumed(
+                ticket_id=card.ticket_id,
+                workflow=self.board.workflow,
+                to_phase=card.pull.to_phase,
+                at=self.at,
+            )
+        )
+        self.request(card, card.pull)
 
     def withdraw(self, ticket_id: str, why: Why) -> None:
         """The card stands in line no more, if it did."""
@@ -165,6 +197,7 @@ class Turn:
             reason=wish.reason,
             actor=wish.actor,
             wish=wish.wish_id,
+            by_itself=wish.by_itself,
             waited_seconds=(self.at - wait.since).total_seconds(),
             expires_at=self.at + timedelta(seconds=ANSWER_SECONDS),
             at=self.at,

@@ -88,7 +88,10 @@ class MoveCard(Command):
 
 
 class WithdrawCard(Command):
-    """Take a card out of the line in which it waits for a slot; it stays where it is."""
+    """Take a card out of the line in which it waits for a slot; it stays where it is.
+
+    Where its gate has passed meanwhile and it stood in line for another column, it goes on by itself now.
+    """
 
     ticket_id: Key
 
@@ -339,6 +342,7 @@ class SlotReserved(Event):
     reason: str = ""
     actor: str = Field(description="Who asked for the move.")
     wish: str = Field(description="Id of the command that asked for it.")
+    by_itself: bool = Field(default=False, description="Whether no one asked but a passed gate.")
     waited_seconds: float = Field(default=0.0, description="How long the card stood in line.")
     expires_at: Moment = Field(description="Phase does not act on it any more from then.")
     at: Moment
@@ -376,6 +380,29 @@ class CardWaiting(Event):
     reason: str = ""
     actor: str
     wish: str
+    by_itself: bool = Field(default=False, description="Whether no one asked but a passed gate.")
+    at: Moment
+
+
+class PullPostponed(Event):
+    """A ticket may go on by itself, but somebody wants it elsewhere: it goes on if nothing comes of that."""
+
+    ticket_id: Key
+    workflow: Key
+    to_phase: Key
+    move: int = Field(description="How often the ticket had moved when it asked.")
+    reason: str = ""
+    actor: str
+    wish: str = Field(description="Id of the command that asked for it.")
+    at: Moment
+
+
+class PullResumed(Event):
+    """Nothing came of what somebody wanted: the ticket asks again for the slot to go on by itself."""
+
+    ticket_id: Key
+    workflow: Key
+    to_phase: Key
     at: Moment
 
 

@@ -13,14 +13,24 @@ from tests.board.given import SMALL, changed
 GATED = SMALL.model_copy(
     update={
         "phases": tuple(
-            phase.model_copy(update={"tasks": (TaskTemplate(id="build"),), "auto_advance": True})
+            phase.model_copy(
+                update={
+                    "tasks": (TaskTemplate(id="build"),),
+                    "auto_advance": True,
+                    "allowed_transitions": (*phase.allowed_transitions, "TODO"),
+                }
+            )
             if phase.id == "BUILD"
             else phase
             for phase in SMALL.phases
-        )
+        ),
+        "columns": tuple(
+            column.model_copy(update={"wip_limit": 2}) if column.id == "todo" else column
+            for column in SMALL.columns
+        ),
     }
 )
-"""What was built goes on to be checked by itself."""
+"""What was built goes on to be checked by itself, or back to where there is a limit too."""
 tickets = st.integers(0, 7)
 sides = st.sampled_from(["board", "phase"])
 
@@ -49,7 +59,7 @@ class Moving(RuleBasedStateMachine):
         )
         self.floor.do("board", wish)
 
-    @rule(column=st.sampled_from(["making", "checking"]))
+    @rule(column=st.sampled_from(["making", "checking", "todo"]))
     def crowd(self, column: str) -> None:
         for ticket_id in self.floor.tickets:
             self.floor.do("board", MoveCard(ticket_id=ticket_id, to_column=column, wait_seconds=0))
@@ -154,9 +164,9 @@ class Moving(RuleBasedStateMachine):
         self.slots_are_held_by_the_cards_in_the_column_and_no_others()
 
     def _nothing_built_is_forgotten(self) -> None:
-        """Who was refused or asked otherwise waits no more; the others that may go on stand in line."""
+        """Who was refused or taken out of the line waits no more; the others that may go on stand in one."""
         withdrawn = [event for event in self.floor.events if isinstance(event, CardWithdrawn)]
-        ended = {event.ticket_id for event in withdrawn if event.why in ("withdrawn", "asked_otherwise")}
+        ended = {event.ticket_id for event in withdrawn if event.why == "withdrawn"}
         returned = [event for event in self.floor.events if isinstance(event, CardReturned)]
         ended |= {event.ticket_id for event in returned if event.code != "phase_changed"}
         for ticket_id in set(self.floor.tickets) - ended:

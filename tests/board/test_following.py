@@ -16,16 +16,19 @@ from shared.contracts.board import (
     FollowMove,
     FollowTicket,
     PullCard,
+    PullPostponed,
+    PullResumed,
     RenewReservation,
     ReturnCard,
     SlotFreed,
     SlotReserved,
     SlotTaken,
     WipExceeded,
+    WithdrawCard,
 )
-from shared.contracts.messages import Priority
+from shared.contracts.messages import Event, Priority
 from shared.kernel.decider import CancelTimer, Unavailable
-from shared.testing.scenario import NOON
+from shared.testing.scenario import NOON, Scenario
 from tests.board.given import (
     BOARD,
     SMALL,
@@ -203,9 +206,56 @@ def test_a_wish_to_go_on_counts_for_the_move_it_was_made_at() -> None:
         story.when(pull).decide()
     after = story.given(moved("t1", "PLAN", "BUILD"), moved("t1", "BUILD", "HOLD", 2))
     after.when(pull).then()
-    asked = story.given(moved("t1", "PLAN", "BUILD"), reserved("t1", "held", "BUILD", "HOLD", move=1))
-    with pytest.raises(Unavailable):
-        asked.when(pull).decide()
+
+
+PULL = PullCard(ticket_id="t1", to_phase="CHECK", move=0, reason="The gate passed.")
+
+
+def postponed(scenario: Scenario) -> Scenario:
+    """The gate of the ticket passed while somebody wanted it elsewhere."""
+    told = scenario.by("board").when(PULL).events()
+    [kept] = told
+    assert isinstance(kept, PullPostponed)
+    return scenario.given(*told).by("ann")
+
+
+def test_a_passed_gate_is_not_forgotten_while_a_ticket_waits_for_another_column() -> None:
+    made = (card("t1", "BUILD", "making"), taken("t1", "making"))
+    waits = waiting("t1", column="todo", from_phase="BUILD", to_phase="TODO")
+    story = postponed(BOARD.given(*known(), *made, waits))
+    facts = story.when(WithdrawCard(ticket_id="t1")).decide()
+    [slot] = of_type(facts, SlotReserved)
+    assert (slot.to_phase, slot.actor, slot.by_itself) == ("CHECK", "board", True)
+    assert slot.reason == "The gate passed."
+    assert of_type(facts, PullResumed)
+    full = story.given(card("t2", "CHECK", "checking"), taken("t2", "checking"))
+    [wait] = of_type(full.when(WithdrawCard(ticket_id="t1")).decide(), CardWaiting)
+    assert (wait.column, wait.by_itself) == ("checking", True)
+
+
+def test_a_passed_gate_is_not_forgotten_while_phase_is_asked_to_move_a_ticket_elsewhere() -> None:
+    made = (card("t1", "BUILD", "making"), taken("t1", "making"))
+    asked = reserved("t1", "todo", "BUILD", "TODO")
+    story = postponed(BOARD.given(*known(), *made, asked))
+    no = ReturnCard(ticket_id="t1", reservation=1, code="not_allowed", reason="No.")
+    facts = story.when(no).decide()
+    assert [slot.to_phase for slot in of_type(facts, SlotReserved)] == ["CHECK"]
+    went_on = story.given(*(fact for fact in facts if isinstance(fact, Event)))
+    again = ReturnCard(ticket_id="t1", reservation=2, code="gate_not_passed", reason="No.")
+    assert of_type(went_on.when(again).decide(), SlotReserved) == []
+    moved_on = story.given(moved("t1", "BUILD", "HOLD"), waiting("t1", from_phase="HOLD", move=1))
+    assert of_type(moved_on.when(WithdrawCard(ticket_id="t1")).decide(), SlotReserved) == []
+
+
+def test_who_takes_a_ticket_out_of_the_line_of_its_passed_gate_is_obeyed() -> None:
+    made = (card("t1", "BUILD", "making"), card("t2", "CHECK", "checking"), taken("t2", "checking"))
+    story = BOARD.given(*known(), *made)
+    waits = story.by("board").when(PULL).events()
+    left = story.given(*waits).when(WithdrawCard(ticket_id="t1")).decide()
+    assert of_type(left, CardWaiting) == []
+    own = waiting("t1", column="checking", from_phase="BUILD", to_phase="CHECK")
+    wished = postponed(story.given(own))
+    assert of_type(wished.when(WithdrawCard(ticket_id="t1")).decide(), CardWaiting) == []
 
 
 def test_a_refusal_returns_the_card_and_gives_its_slot_to_the_next() -> None:

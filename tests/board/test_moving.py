@@ -21,6 +21,7 @@ from shared.contracts.board import (
     CardWithdrawal,
     CardWithdrawn,
     MoveCard,
+    PullPostponed,
     RenewReservation,
     SlotReserved,
     WipExceeded,
@@ -126,6 +127,33 @@ def test_a_kept_slot_counts_like_a_taken_one() -> None:
     *_, answer = story.when(go()).decide()
     assert isinstance(answer, CardMove)
     assert answer.state == "waiting"
+
+
+def test_who_wants_a_ticket_elsewhere_postpones_what_its_passed_gate_asked_for() -> None:
+    waits = waiting("t1", column="checking", from_phase="BUILD", to_phase="CHECK", by_itself=True)
+    story = BOARD.given(*known(), card("t1", "BUILD", "making"), waits)
+    facts = story.when(go("held")).decide()
+    [kept] = of_type(facts, PullPostponed)
+    assert (kept.to_phase, kept.wish, kept.actor) == ("CHECK", "wish-t1", "ann")
+    assert [slot.to_phase for slot in of_type(facts, SlotReserved)] == ["HOLD"]
+
+
+def test_a_wish_that_was_refused_is_answered_though_the_ticket_goes_on_by_itself() -> None:
+    returned = CardReturned(
+        ticket_id="t1",
+        workflow="small",
+        column="todo",
+        to_phase="TODO",
+        code="not_allowed",
+        reason="No.",
+        wish="command-5",
+        at=NOON,
+    )
+    onward = reserved("t1", "checking", "BUILD", "CHECK", reservation=2, by_itself=True)
+    story = BOARD.given(*known(), card("t1", "BUILD", "making"), returned, onward)
+    [answer] = story.when(go("todo", wait_seconds=5)).decide()
+    assert isinstance(answer, CardMove)
+    assert (answer.state, answer.code) == ("returned", "not_allowed")
 
 
 def test_asking_again_keeps_the_place_and_asking_otherwise_gives_it_up() -> None:
