@@ -20,7 +20,7 @@ from shared.contracts.agent import (
 )
 from shared.contracts.messages import Command
 
-app = typer.Typer(no_args_is_help=True, help="Who there is, who fits a task, and who is let work.")
+app = typer.Typer(invoke_without_command=True, help="Who there is, who fits a task, and who is let work.")
 AgentId = Annotated[str, typer.Argument(help="The agent's id.", callback=actor_name)]
 Words = Annotated[str, typer.Option(help="Comma-separated.")]
 HIDDEN = ("record", "tasks", "missed", "health")
@@ -41,13 +41,19 @@ def _run(command: Command, actor: str, as_json: bool, changed: str, unchanged: s
     run(work())
 
 
+@app.callback()
 @app.command("list")
 def list_(
+    context: typer.Context,
+    *,
     left: Annotated[bool, typer.Option("--all", help="Those who have left, too.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
     as_json: Json = False,
 ) -> None:
     """List agents, newest first."""
+
+    if context.invoked_subcommand is not None:
+        return
 
     async def work() -> int:
         async with connected(OPERATOR_NAME) as client:

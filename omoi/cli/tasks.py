@@ -13,7 +13,7 @@ from shared.contracts.projection import ListTasks
 from shared.contracts.task import CancelTask, Explain, GetTask, ListAttempts, ReprioritiseTask, RetryTask
 
 app = typer.Typer(
-    no_args_is_help=True, help="Look at tasks, and assign, cancel, retry and reprioritise them."
+    invoke_without_command=True, help="Look at tasks, and assign, cancel, retry and reprioritise them."
 )
 TaskId = Annotated[str, typer.Argument(help="The task's id.")]
 Status = Annotated[
@@ -27,14 +27,20 @@ def register(root: typer.Typer) -> None:
     root.command()(explain)
 
 
+@app.callback()
 @app.command("list")
 def list_(
+    context: typer.Context,
+    *,
     ticket: Annotated[str | None, typer.Option(help="Only those of this ticket.")] = None,
     status: Status = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     as_json: Json = False,
 ) -> None:
     """List tasks, newest first."""
+
+    if context.invoked_subcommand is not None:
+        return
 
     async def work() -> int:
         wanted = ListTasks.model_validate({"ticket_id": ticket, "status": status, "limit": limit})
@@ -103,7 +109,9 @@ def attempts(
     ticket: Annotated[str | None, typer.Option(help="Only those at tasks of this ticket.")] = None,
     outcome: Annotated[
         str | None,
-        typer.Option(help="open, completed, failed, timed_out, lease_expired, cancelled or handed_over."),
+        typer.Option(
+            help="open, completed, failed, timed_out, lease_expired, cancelled, handed_over or returned."
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     after: Annotated[str, typer.Option(help="Go on behind this attempt.")] = "",

@@ -35,6 +35,10 @@ def test_people_assign_ready_tasks_and_see_who_got_them_and_why_nobody_did(syste
     shown = system.json("tasks", "show", legs["task_id"], "--json")
     assert (shown["status"], shown["agent_id"]) == ("claimed", agent_id)
     assert "No agent fits" in system.cli("tasks", "show", fly["task_id"]).stdout
+    assert system.json("tasks", "--ticket", ticket_id, "--json") == system.json(
+        "tasks", "list", "--ticket", ticket_id, "--json"
+    )
+    assert agent_id in {agent["agent_id"] for agent in system.json("agents", "--json")["agents"]}
     [attempt] = system.json("tasks", "attempts", "--agent", agent_id, "--outcome", "open", "--json")[
         "attempts"
     ]
