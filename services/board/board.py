@@ -5,7 +5,7 @@ The cards in columns without a limit are not held here: what is held is bounded 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from shared.contracts.board import (
@@ -45,6 +45,9 @@ class Reservation:
     move: int
     wish: Wish
     at: datetime
+    since: datetime
+    """When the card asked for it first."""
+    forced: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,8 +138,8 @@ def evolve(board: Board, event: BoardEvent) -> Board:
             return replace(board, slots=_without(board.slots, event.column, event.ticket_id))
         case CardWaiting():
             wish = Wish(event.wish, event.actor, event.to_phase, event.reason, event.by_itself)
-            wait = Wait(event.column, event.from_phase, event.move, wish, event.at)
-            return replace(board, line={**board.line, event.ticket_id: wait})
+            wait = Wait(event.column, event.from_phase, event.move, wish, event.since or event.at)
+            return replace(board, line=_placed(board, event.ticket_id, wait, event.place))
         case CardWithdrawn():
             return replace(board, line=_less(board.line, event.ticket_id))
         case WipExceeded():
@@ -157,13 +160,23 @@ def _adopted(board: Board, event: BoardAdopted) -> Board:
 
 def _reserved(board: Board, event: SlotReserved) -> Board:
     wish = Wish(event.wish, event.actor, event.to_phase, event.reason, event.by_itself)
-    reservation = Reservation(event.reservation, event.column, event.move, wish, event.at)
+    since = event.at - timedelta(seconds=event.waited_seconds)
+    reservation = Reservation(
+        event.reservation, event.column, event.move, wish, event.at, since, event.forced
+    )
     return replace(
         board,
         reservations={**board.reservations, event.ticket_id: reservation},
         line=_less(board.line, event.ticket_id),
         reserved=event.reservation,
     )
+
+
+def _placed(board: Board, ticket_id: str, wait: Wait, place: int) -> dict[str, Wait]:
+    """The line with one more in it, before who has that place in the line for its column now."""
+    line, behind = list(board.line.items()), board.waiting(wait.column)[place - 1 :]
+    index = next((index for index, (other, _) in enumerate(line) if other in behind), len(line))
+    return dict([*line[:index], (ticket_id, wait), *line[index:]])
 
 
 def _less(by_ticket: dict[str, T], ticket_id: str) -> dict[str, T]:

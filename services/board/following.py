@@ -64,6 +64,7 @@ def follow_move(command: FollowMove, past: Past, context: Context) -> Facts:
     turn = Turn(past.of(Board, card.workflow), replace(context, actor=command.actor))
     column = turn.board.column_of(command.to_phase)
     reservation = turn.board.reservations.get(command.ticket_id)
+    came_true = reservation is not None and reservation.wish.to_phase == command.to_phase
     turn.withdraw(command.ticket_id, "moved")
     turn.add(
         CardMoved(
@@ -77,12 +78,12 @@ def follow_move(command: FollowMove, past: Past, context: Context) -> Facts:
             move=command.move,
             rank=arrival(card, column, command.at),
             terminal=command.terminal,
-            wish=reservation.wish.wish_id if reservation and reservation.column == column else None,
+            wish=reservation.wish.wish_id if reservation and came_true else None,
             at=command.at,
         )
     )
     turn.enter(card, column, command.at)
-    if reservation and reservation.column != column:
+    if reservation and not came_true:
         why = f"{command.actor} moved the ticket to {command.to_phase} meanwhile. Look at it and decide anew."
         turn.add(_returned(card, reservation, "phase_changed", why, context))
     turn.pull()
@@ -120,7 +121,7 @@ def return_card(command: ReturnCard, past: Past, context: Context) -> Facts:
     if reservation is None or reservation.number != command.reservation:
         return []
     if command.code == LAPSED:
-        return _again(turn, card, reservation.wish)
+        return _again(turn, card, reservation)
     turn.release(card.ticket_id)
     turn.add(_returned(card, reservation, command.code, command.reason, context))
     turn.pull()
@@ -129,19 +130,19 @@ def return_card(command: ReturnCard, past: Past, context: Context) -> Facts:
 
 
 def renew_reservation(command: RenewReservation, past: Past, context: Context) -> Facts:
-    """Nobody answered: the slot goes to the next one in line, and the card asks again."""
+    """Nobody answered: the card asks again, before those that asked later."""
     card = followed(past, command.ticket_id)
     turn = Turn(past.of(Board, card.workflow), context)
     reservation = turn.board.reservations.get(card.ticket_id)
     if reservation is None or reservation.number != command.reservation:
         return []
-    return _again(turn, card, reservation.wish)
+    return _again(turn, card, reservation)
 
 
-def _again(turn: Turn, card: Card, wish: Wish) -> Facts:
+def _again(turn: Turn, card: Card, reservation: Reservation) -> Facts:
     turn.release(card.ticket_id)
+    turn.request(card, reservation.wish, force=reservation.forced, since=reservation.since)
     turn.pull()
-    turn.request(card, wish)
     return turn.facts
 
 

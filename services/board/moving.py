@@ -187,13 +187,15 @@ def _target(command: MoveCard, card: Card, board: Board, document: Workflow) -> 
 
 
 def _wanted(command: MoveCard, card: Card, board: Board) -> Column:
-    """The column that is named, or where the card's own sends finished cards."""
+    """The column that is named or shows the phase that is, or where the card's own sends finished cards."""
     if not board.columns:
         raise BoardNotFound(
             f"Workflow {card.workflow} has no columns, so there is no board. Move the ticket by its phase.",
             workflow=card.workflow,
         )
     own = board.column(card.column)
+    if command.to_column is None and command.to_phase is not None:
+        return _showing(command.to_phase, board)
     wanted = command.to_column or (own.auto_to if own else None)
     column = board.column(wanted)
     if column is None:
@@ -204,6 +206,17 @@ def _wanted(command: MoveCard, card: Card, board: Board) -> Column:
             else f"Column {card.column} names none to go on to. Name `to_column`."
         )
         raise ColumnNotFound(f"{problem} There are: {', '.join(known)}.", column=wanted, columns=known)
+    return column
+
+
+def _showing(phase_id: str, board: Board) -> Column:
+    column = board.column(board.column_of(phase_id))
+    if column is None:
+        shown = [phase_id for column in board.columns for phase_id in column.phases]
+        raise PhaseNotInColumn(
+            f"No column of the board of {board.workflow} shows {phase_id}. Shown are: {', '.join(shown)}.",
+            phases=shown,
+        )
     return column
 
 

@@ -53,12 +53,15 @@ class Turn:
                 self.board = evolve(self.board, fact)
             self.facts.append(fact)
 
-    def request(self, card: Card, wish: Wish, *, force: bool = False) -> None:
-        """Reserve a slot for a card, or let it wait in line for one."""
+    def request(self, card: Card, wish: Wish, *, force: bool = False, since: datetime | None = None) -> None:
+        """Reserve a slot for a card, or let it wait in line, behind those that asked before `since`."""
         column = self.board.column_of(wish.to_phase)
+        wait = Wait(column, card.phase_id, card.move, wish, since or self.at)
         if force or column == card.column or self._room(column) > 0:
-            self._reserve(card.ticket_id, Wait(column, card.phase_id, card.move, wish, self.at), forced=force)
+            self._reserve(card.ticket_id, wait, forced=force)
             return
+        others = [self.board.line[ticket_id] for ticket_id in self.board.waiting(column)]
+        before = [other for other in others if since is None or other.since < since]
         limit = self.board.limit(column)
         assert limit is not None, "a column without a limit has room"
         self.add(
@@ -69,12 +72,13 @@ class Turn:
                 from_phase=card.phase_id,
                 to_phase=wish.to_phase,
                 move=card.move,
-                place=len(self.board.waiting(column)) + 1,
+                place=len(before) + 1,
                 limit=limit,
                 reason=wish.reason,
                 actor=wish.actor,
                 wish=wish.wish_id,
                 by_itself=wish.by_itself,
+                since=since,
                 at=self.at,
             )
         )

@@ -75,7 +75,9 @@ class MoveCard(Command):
 
     ticket_id: Key
     to_column: Key | None = Field(
-        default=None, description="Column to move it to; where its column sends finished cards when absent."
+        default=None,
+        description="Column to move it to; when absent the one that shows `to_phase`, else where its column "
+        "sends finished cards.",
     )
     to_phase: Key | None = Field(
         default=None,
@@ -219,7 +221,7 @@ class ReturnCard(Command):
 
 
 class RenewReservation(Command):
-    """Phase has not answered in time: free the slot and let the card ask again. Sent by the board's timer."""
+    """Phase has not answered in time: let the card ask again, in its old place. Sent by the board's timer."""
 
     authority = Authority.SYSTEM
 
@@ -381,6 +383,9 @@ class CardWaiting(Event):
     actor: str
     wish: str
     by_itself: bool = Field(default=False, description="Whether no one asked but a passed gate.")
+    since: Moment | None = Field(
+        default=None, description="When it asked first, where it had been given a slot that lapsed."
+    )
     at: Moment
 
 

@@ -1,9 +1,13 @@
 """Cards that follow their tickets, and slots that are given on."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from services.board.board import Board
 from services.board.following import LAPSED
 from services.board.rank import stamp
+from services.board.service import board
 from shared.contracts.board import (
     CardAdded,
     CardMoved,
@@ -28,7 +32,7 @@ from shared.contracts.board import (
 )
 from shared.contracts.messages import Event, Priority
 from shared.kernel.decider import CancelTimer, Unavailable
-from shared.testing.scenario import NOON, Scenario
+from shared.testing.scenario import NOON, History, Scenario
 from tests.board.given import (
     BOARD,
     SMALL,
@@ -284,18 +288,53 @@ def test_a_refusal_returns_the_card_and_gives_its_slot_to_the_next() -> None:
         RenewReservation(ticket_id="t1", reservation=1),
     ],
 )
-def test_a_reservation_without_an_answer_is_made_again_behind_those_that_wait(
+def test_a_reservation_without_an_answer_is_made_again_before_those_that_wait(
     late: ReturnCard | RenewReservation,
 ) -> None:
     alone = BOARD.given(*known(), *making("t2"), card("t1"), reserved("t1", "making", "TODO", "PLAN"))
     [slot] = of_type(alone.when(late).decide(), SlotReserved)
     assert (slot.ticket_id, slot.reservation, slot.wish) == ("t1", 2, "wish-1")
     facts = alone.given(*line("t4")).when(late).decide()
-    [slot] = of_type(facts, SlotReserved)
-    [wait] = of_type(facts, CardWaiting)
-    assert (slot.ticket_id, wait.ticket_id, wait.wish) == ("t4", "t1", "wish-1")
+    assert [slot.ticket_id for slot in of_type(facts, SlotReserved)] == ["t1"]
+    assert of_type(facts, CardWaiting) == []
+    forced = BOARD.given(*known(), *making("t2", "t3"), card("t1"), *line("t4")).given(
+        reserved("t1", "making", "TODO", "PLAN", forced=True)
+    )
+    [slot] = of_type(forced.when(late).decide(), SlotReserved)
+    assert (slot.ticket_id, slot.forced) == ("t1", True)
     settled = alone.given(moved("t1", "TODO", "PLAN"), taken("t1", "making", reserved=True))
     settled.when(late).then()
+
+
+@given(st.lists(st.integers(0, 4), max_size=6), st.integers(0, 4), st.integers(0, 200))
+def test_a_card_whose_slot_lapsed_in_a_full_column_waits_where_it_would_have_waited(
+    asked: list[int], own: int, answered: int
+) -> None:
+    """The column got too full meanwhile; the line is in the order in which its cards asked first."""
+    others = {f"t{number}": seconds for number, seconds in enumerate(sorted(asked), 4)}
+    story = BOARD.given(*known(), *making("t2", "t3"), card("t1")).given(
+        *(card(ticket_id) for ticket_id in others),
+        *(waiting(each, place, at=later(others[each])) for place, each in enumerate(others, 1)),
+        reserved("t1", "making", "TODO", "PLAN", waited_seconds=answered, at=later(own + answered)),
+    )
+    facts = story.at(later(500)).when(RenewReservation(ticket_id="t1", reservation=1)).decide()
+    [wait] = of_type(facts, CardWaiting)
+    assert wait.since == later(own)
+    assert wait.place == 1 + sum(seconds < own for seconds in others.values())
+    history = History(board.aggregates, [*story.past, *of_type(facts, CardWaiting)], {})
+    assert history.of(Board, "small").waiting("making").index("t1") == wait.place - 1
+    assert len(history.of(Board, "small").line) == len(others) + 1
+
+
+def test_a_move_to_another_phase_of_the_same_column_is_not_the_one_asked_for() -> None:
+    story = BOARD.given(*known(), card("t1"), reserved("t1", "making", "TODO", "PLAN"))
+    facts = story.when(went("t1", "TODO", "BUILD")).decide()
+    [place] = of_type(facts, CardMoved)
+    [returned] = of_type(facts, CardReturned)
+    assert (place.wish, returned.code, returned.wish) == (None, "phase_changed", "wish-1")
+    assert of_type(facts, SlotTaken) == [taken("t1", "making", reserved=True)]
+    told = story.given(*(fact for fact in facts if isinstance(fact, Event)))
+    assert told.when(went("t1", "TODO", "BUILD")).decide() == []
 
 
 def test_a_card_shows_what_its_ticket_says_and_goes_the_ways_of_its_version() -> None:

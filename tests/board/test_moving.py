@@ -220,6 +220,14 @@ def test_without_a_column_the_card_goes_where_finished_ones_go() -> None:
     assert "names none to go on to" in refused.message
 
 
+def test_a_phase_alone_names_the_column_that_shows_it() -> None:
+    story = BOARD.given(*known(), card("t1", "CHECK", "checking"))
+    [slot] = of_type(story.when(go(None, to_phase="BUILD")).decide(), SlotReserved)
+    assert (slot.column, slot.to_phase) == ("making", "BUILD")
+    refused = story.when(go(None, to_phase="NOWHERE")).then_refused(PhaseNotInColumn)
+    assert "No column of the board of small shows NOWHERE." in refused.message
+
+
 def test_what_cannot_be_is_refused_with_the_way_out() -> None:
     story = BOARD.given(*known(), *making("t1"))
     refused = story.when(go("nowhere")).then_refused(ColumnNotFound, column="nowhere")
