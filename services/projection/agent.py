@@ -95,7 +95,7 @@ def evolve(row: Agent | None, event: AgentEvent) -> Agent:
         case TaskCompleted():
             return replace(agent, completed=agent.completed + 1)
         case TaskLeaseExpired():
-            return replace(agent, lost=agent.lost + 1)
+            return agent if event.returned else replace(agent, lost=agent.lost + 1)
 
 
 def _updated(agent: Agent, event: AgentUpdated) -> Agent:

@@ -248,7 +248,8 @@ def _timed_out(task: Task, event: TaskTimedOut) -> Changes:
 
 
 def _lease_expired(task: Task, event: TaskLeaseExpired) -> Changes:
-    attempts = _attempts(task, event.attempt, "lease_expired", event.at, event.reason)
+    outcome: AttemptOutcome = "returned" if event.returned else "lease_expired"
+    attempts = _attempts(task, event.attempt, outcome, event.at, event.reason)
     return {**_waiting(event.at, event.reason), "attempts": attempts}
 
 

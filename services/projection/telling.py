@@ -120,7 +120,9 @@ _SENTENCES: dict[type[Event], Callable[[Any, str], str]] = {
     TaskFailed: lambda e, task: f'"{task}" failed{_said(e.error)}',
     TaskRetryScheduled: lambda e, task: f'"{task}" failed and is tried again{_said(e.error)}',
     TaskTimedOut: lambda e, task: f'"{task}" ran longer than {e.timeout_seconds:g} s',
-    TaskLeaseExpired: lambda e, task: f'{e.agent_id} was not heard of and lost "{task}"{_said(e.reason)}',
+    TaskLeaseExpired: lambda e, task: (
+        f'{e.agent_id} {"gave back" if e.returned else "was not heard of and lost"} "{task}"{_said(e.reason)}'
+    ),
     TaskCancelled: lambda e, task: f'"{task}" was cancelled{_said(e.reason)}',
     TaskRetried: lambda e, task: f'"{task}" is tried once more',
     TaskReprioritised: lambda e, task: f'"{task}" has priority {e.priority}{_said(e.reason)}',

@@ -8,6 +8,7 @@ from typing import Literal
 
 from shared.contracts.messages import Event
 from shared.contracts.task import (
+    AttemptOutcome,
     TaskCancelled,
     TaskClaimed,
     TaskCompleted,
@@ -18,9 +19,7 @@ from shared.contracts.task import (
     TaskTimedOut,
 )
 
-AttemptStatus = Literal[
-    "claimed", "running", "completed", "failed", "timed_out", "lease_expired", "cancelled", "handed_over"
-]
+AttemptStatus = Literal["claimed", "running"] | AttemptOutcome
 
 
 @dataclass(frozen=True)
@@ -84,8 +83,10 @@ def _gone_on(attempt: Attempt, event: Event) -> Attempt:
             return replace(
                 attempt, status="timed_out", ended_at=at, error=f"It ran longer than {seconds:g} s."
             )
-        case TaskLeaseExpired(at=at, reason=reason):
-            return replace(attempt, status="lease_expired", ended_at=at, error=reason)
+        case TaskLeaseExpired(at=at, reason=reason, returned=returned):
+            return replace(
+                attempt, status="returned" if returned else "lease_expired", ended_at=at, error=reason
+            )
         case TaskCancelled(cancelled_at=at, reason=reason):
             return replace(attempt, status="cancelled", ended_at=at, error=reason)
         case _:

@@ -231,11 +231,11 @@ def release_claims(command: ReleaseClaims, past: Past, context: Context) -> Fact
         task = decision.of(Task, task_id)
         claimed_at = task.claimed_at if task.claimed and task.agent_id == command.agent_id else None
         if claimed_at and (command.before is None or claimed_at <= command.before):
-            _end_claim(decision, task, command.reason)
+            _end_claim(decision, task, command.reason, returned=command.returned)
     return decision.facts
 
 
-def _end_claim(decision: Decision, task: Task, reason: str) -> None:
+def _end_claim(decision: Decision, task: Task, reason: str, *, returned: bool = False) -> None:
     decision.record(
         TaskLeaseExpired(
             task_id=task.task_id,
@@ -247,12 +247,13 @@ def _end_claim(decision: Decision, task: Task, reason: str) -> None:
             reason=reason,
             at=decision.at,
             task_type=task.task_type,
+            returned=returned,
         ),
         *timer.of_attempt(task),
     )
     release_all(decision, task.task_id, reason)
     return_shares(decision, task.task_id)
-    if task.exhausted:
+    if task.exhausted and not returned:
         close(decision, failed(decision, task, f"Attempt {task.attempt} was the last one: {reason}"))
     else:
         make_ready(decision, decision.of(Task, task.task_id))

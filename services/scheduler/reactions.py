@@ -180,9 +180,9 @@ def follow_availability(event: AgentAvailabilityChanged) -> Sequence[Command]:
 
 
 def release_deregistered(event: AgentDeregistered) -> Sequence[Command]:
-    """Take its tasks from an agent that left."""
+    """Take back the tasks of an agent that left in order; that they come to nothing is not their fault."""
     reason = f"Agent {event.agent_id} has left{f': {event.reason}' if event.reason else '.'}"
-    return [ReleaseClaims(agent_id=event.agent_id, reason=reason, before=event.at)]
+    return [ReleaseClaims(agent_id=event.agent_id, reason=reason, before=event.at, returned=True)]
 
 
 def lose_deregistered(event: AgentDeregistered) -> Sequence[Command]:

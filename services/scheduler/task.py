@@ -298,6 +298,11 @@ def _spent(task: Task, _: Event) -> Task:
     return _with(task, **_WAITING, failures=task.failures + 1) if task.claimed else task
 
 
+def _lease_expired(task: Task, event: TaskLeaseExpired) -> Task:
+    """What its agent gave back costs it nothing."""
+    return _with(task, **_WAITING) if event.returned and task.claimed else _spent(task, event)
+
+
 def _retry_scheduled(task: Task, event: TaskRetryScheduled) -> Task:
     return _with(_spent(task, event), not_before=event.not_before)
 
@@ -328,7 +333,7 @@ _CHANGES: dict[type[Event], Callable[[Task, Any], Task]] = {
     TaskFailed: lambda task, event: _over(task, "failed", event.error),
     TaskRetryScheduled: _retry_scheduled,
     TaskTimedOut: _spent,
-    TaskLeaseExpired: _spent,
+    TaskLeaseExpired: _lease_expired,
     TaskCancelled: lambda task, event: _over(task, "cancelled", event.reason),
     TaskRetried: lambda task, _: _with(task, **_WAITING, failures=0, reason=""),
     TaskLateReport: _same,

@@ -14,8 +14,10 @@ OnDependencyFailure = Literal["block", "skip", "fail"]
 """Once the dependencies can no longer be met: wait for a person, be cancelled, or fail."""
 Withholding = Literal["quarantine", "unavailable", "gone"]
 """Why an agent is given no tasks: it is in quarantine, was taken out, or was lost or has left."""
-AttemptOutcome = Literal["completed", "failed", "timed_out", "lease_expired", "cancelled", "handed_over"]
-"""How an attempt ended."""
+AttemptOutcome = Literal[
+    "completed", "failed", "timed_out", "lease_expired", "cancelled", "handed_over", "returned"
+]
+"""How an attempt ended; one is returned by an agent that leaves in order, and costs no retry."""
 YEAR_SECONDS = 366 * 86_400
 
 
@@ -404,6 +406,9 @@ class ReleaseClaims(Command):
     reason: str
     before: Moment | None = Field(
         default=None, description="Leave claims made after this: the agent came back and works on."
+    )
+    returned: bool = Field(
+        default=False, description="Whether the agent gave them back in order, which costs no retry."
     )
 
 
@@ -831,7 +836,7 @@ class TaskTimedOut(Event):
 
 
 class TaskLeaseExpired(Event):
-    """The agent of a claim was silent too long or is gone."""
+    """The agent of a claim was silent too long, or is gone, or gave the task back."""
 
     task_id: Key
     ticket_id: Key
@@ -842,6 +847,9 @@ class TaskLeaseExpired(Event):
     reason: str
     at: Moment
     task_type: Key | None = None
+    returned: bool = Field(
+        default=False, description="Whether the agent gave the task back in order, which costs no retry."
+    )
 
 
 class TaskCancelled(Event):

@@ -108,8 +108,8 @@ def test_an_agent_that_is_gone_loses_the_claims_it_made_before() -> None:
         ReleaseClaims(agent_id="bob", reason="Agent bob is lost: it missed 3 heartbeats.", before=NOON)
     ]
     assert reactions.release_deregistered(left) == [
-        ReleaseClaims(agent_id="bob", reason="Agent bob has left: going home", before=NOON)
+        ReleaseClaims(agent_id="bob", reason="Agent bob has left: going home", before=NOON, returned=True)
     ]
     assert reactions.release_deregistered(left.model_copy(update={"reason": ""})) == [
-        ReleaseClaims(agent_id="bob", reason="Agent bob has left.", before=NOON)
+        ReleaseClaims(agent_id="bob", reason="Agent bob has left.", before=NOON, returned=True)
     ]

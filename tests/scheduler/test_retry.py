@@ -4,10 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.scheduler import reactions
+from services.scheduler.claim import StaleClaim
 from services.scheduler.retry import NotRetryable, TicketMovedOn, delay_seconds
+from services.scheduler.tables import attempt_rows
 from services.scheduler.task import TaskNotFound
+from shared.contracts.agent import AgentDeregistered, AgentLost
 from shared.contracts.task import (
     CancelTask,
+    CompleteTask,
     EndBackoff,
     FailTask,
     RetryTask,
@@ -231,3 +236,31 @@ def test_a_task_retried_while_its_ticket_is_on_hold_is_held() -> None:
     shop.do(RetryTask(task_id="a"))
     assert shop.reasons("a") == ["ticket_on_hold"]
     assert shop.task("a").held
+
+
+def test_what_an_agent_gives_back_costs_no_retry_and_is_ready_at_once() -> None:
+    shop = Workshop()
+    shop.create("a", max_retries=0)
+    epoch = shop.start("a")
+    left = AgentDeregistered(agent_id="bob", session=1, reason="going home", at=shop.now)
+    for command in reactions.release_deregistered(left):
+        shop.do(command)
+    task = shop.task("a")
+    assert (task.status, task.failures, task.agent_id) == ("ready", 0, None)
+    [attempt] = task.attempts
+    assert (attempt.status, attempt.error) == ("returned", "Agent bob has left: going home")
+    assert [row["outcome"] for row in attempt_rows(task)] == ["returned"]
+    with pytest.raises(StaleClaim):
+        shop.do(CompleteTask(task_id="a", claim_epoch=epoch))
+    assert shop.take("a", "eve") == epoch + 1
+
+
+@pytest.mark.parametrize("spent", [True, False])
+def test_an_agent_that_is_lost_spends_a_retry(spent: bool) -> None:
+    shop = Workshop()
+    shop.create("a", max_retries=0 if spent else 1)
+    shop.start("a")
+    for command in reactions.release_lost(AgentLost(agent_id="bob", session=1, missed=3, at=shop.now)):
+        shop.do(command)
+    assert (shop.status("a"), shop.task("a").failures) == (("failed", 1) if spent else ("ready", 1))
+    assert shop.task("a").attempts[0].status == "lease_expired"
