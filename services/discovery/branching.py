@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.discovery.budget import Budget, check_budget
-from services.discovery.discovery import Branch as Spawned
-from services.discovery.discovery import Discovery, discovery_of, evolve, refuse_invalid
+from services.discovery.discovery import Discovery, Spawned, discovery_of, evolve, refuse_invalid
 from services.discovery.fingerprint import Fingerprint
 from services.discovery.recording import Found, fingerprinted, found_again, found_at, refuse_other
 from services.discovery.task import Task, boosted
@@ -52,13 +51,13 @@ def branch(command: Branch, past: Past, context: Context) -> Facts:
     wanted = _wanted(command, past, context)
     first = past.of(Fingerprint, wanted.found.fingerprint).discovery_id
     if own := _own(wanted, first, past):
-        return _outcome(*own, [], context)
+        return _answer(*own, [], context)
     discovery = past.of(Discovery, first) if first else _yet_to_be(wanted, past)
     refuse_invalid(discovery)
     check_phase(wanted.found.workflow, command.spawn_phase_id)
     if there := discovery.open_in(command.spawn_phase_id):
         again = found_again(discovery, wanted.found.source, context) if discovery.recorded else []
-        return _outcome(there, discovery.discovery_id, again, context, known=True)
+        return _answer(there, discovery.discovery_id, again, context, known=True)
     _refuse_taken(wanted, past)
     check_budget(past.of(Budget, wanted.found.source.ticket_id), wanted.found.source, wanted.found.workflow)
     requested = _requested(wanted, discovery, context)
@@ -70,7 +69,7 @@ def branch(command: Branch, past: Past, context: Context) -> Facts:
         DiscoveryBranchCounted(ticket_id=asked.ticket_id, spawned_task_id=wanted.spawned_task_id),
         requested,
     ]
-    return _outcome(asked.branches[wanted.spawned_task_id], asked.discovery_id, facts, context)
+    return _answer(asked.branches[wanted.spawned_task_id], asked.discovery_id, facts, context)
 
 
 def _wanted(command: Branch, past: Past, context: Context) -> Wanted:
@@ -149,7 +148,7 @@ def _description(wanted: Wanted) -> str:
     return f"{asked}\n\n{why}{found.description}" if asked else f"{why}{found.description}"
 
 
-def _outcome(
+def _answer(
     spawned: Spawned, discovery_id: str, facts: Sequence[Event], context: Context, *, known: bool = False
 ) -> Facts:
     """How the branch stands; who asked waits until that is settled."""

@@ -41,7 +41,7 @@ class DiscoveryIsInvalid(Refused):
 
 
 @dataclass(frozen=True)
-class Branch:
+class Spawned:
     """A task that a discovery has spawned, or asks for."""
 
     spawned_task_id: str
@@ -91,7 +91,7 @@ class Discovery:
     times_recorded: int = 0
     linked_task_ids: tuple[str, ...] = ()
     status: DiscoveryStatus = "open"
-    branches: Mapping[str, Branch] = field(default_factory=dict)
+    branches: Mapping[str, Spawned] = field(default_factory=dict)
     closed_at: datetime | None = None
     closed_by: str | None = None
     automatic: bool = False
@@ -103,12 +103,12 @@ class Discovery:
         return self.recorded_at is not None
 
     @property
-    def spawned(self) -> tuple[Branch, ...]:
+    def spawned(self) -> tuple[Spawned, ...]:
         """The branches whose tasks were made."""
         return tuple(branch for branch in self.branches.values() if branch.is_there)
 
     @property
-    def under_way(self) -> tuple[Branch, ...]:
+    def under_way(self) -> tuple[Spawned, ...]:
         """The branches whose tasks are yet to be made."""
         return tuple(branch for branch in self.branches.values() if branch.status == "requested")
 
@@ -116,7 +116,7 @@ class Discovery:
         """Whether it is linked to a task."""
         return task_id == self.source_task_id or task_id in self.linked_task_ids
 
-    def open_in(self, phase_id: str) -> Branch | None:
+    def open_in(self, phase_id: str) -> Spawned | None:
         """The branch into a phase that goes on, if there is one."""
         going_on = (branch for branch in self.branches.values() if branch.goes_on)
         return next((branch for branch in going_on if branch.spawn_phase_id == phase_id), None)
@@ -259,7 +259,7 @@ def _requested(discovery: Discovery, event: DiscoveryBranchRequested) -> Discove
         for task_id, branch in discovery.branches.items()
         if task_id not in refused[:-REFUSED_MAX]
     }
-    branch = Branch(**event.branch.model_dump(), actor=event.actor, requested_at=event.at)
+    branch = Spawned(**event.branch.model_dump(), actor=event.actor, requested_at=event.at)
     asked = replace(discovery, branches={**kept, branch.spawned_task_id: branch})
     if discovery.discovery_id:
         return asked

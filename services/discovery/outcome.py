@@ -1,7 +1,7 @@
 """What becomes of branches as tasks are made, refused, ended and tried again."""
 
 from services.discovery.budget import Budget
-from services.discovery.discovery import Branch, Discovery, closing, evolve
+from services.discovery.discovery import Discovery, Spawned, closing, evolve
 from services.discovery.fingerprint import fingerprint
 from services.discovery.recording import reopened
 from services.discovery.task import Task, heard_of, is_news
@@ -49,7 +49,7 @@ def follow_task(command: FollowTask, past: Past, context: Context) -> Facts:
     return [followed, _recorded(discovery, asked, past.of(Task, asked.source_task_id), context), created]
 
 
-def _recorded(discovery: Discovery, asked: Branch, source: Task, context: Context) -> DiscoveryRecorded:
+def _recorded(discovery: Discovery, asked: Spawned, source: Task, context: Context) -> DiscoveryRecorded:
     return DiscoveryRecorded(
         discovery_id=discovery.discovery_id,
         ticket_id=discovery.ticket_id,
@@ -67,7 +67,7 @@ def _recorded(discovery: Discovery, asked: Branch, source: Task, context: Contex
 
 
 def _created(
-    discovery: Discovery, asked: Branch, command: FollowTask, context: Context
+    discovery: Discovery, asked: Spawned, command: FollowTask, context: Context
 ) -> DiscoveryBranchCreated:
     return DiscoveryBranchCreated(
         discovery_id=discovery.discovery_id,
@@ -117,7 +117,7 @@ def _forgotten(discovery: Discovery) -> DiscoveryFingerprinted:
     return DiscoveryFingerprinted(fingerprint=told, ticket_id=discovery.ticket_id, discovery_id=None)
 
 
-def _uncounted(discovery: Discovery, branch: Branch) -> DiscoveryBranchUncounted:
+def _uncounted(discovery: Discovery, branch: Spawned) -> DiscoveryBranchUncounted:
     return DiscoveryBranchUncounted(ticket_id=discovery.ticket_id, spawned_task_id=branch.spawned_task_id)
 
 
@@ -144,7 +144,7 @@ def follow_outcome(command: FollowOutcome, past: Past, context: Context) -> Fact
     return [followed, changed, *_counted(after, branch, past), *_settled(after, context)]
 
 
-def _counted(discovery: Discovery, branch: Branch, past: Past) -> Facts:
+def _counted(discovery: Discovery, branch: Spawned, past: Past) -> Facts:
     """A task that is tried again takes its place again, even where that is one too many."""
     is_open = discovery.branches[branch.spawned_task_id].goes_on
     counts = branch.spawned_task_id in past.of(Budget, discovery.ticket_id).open

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
-from services.discovery.discovery import Branch, Discovery, not_found
+from services.discovery.discovery import Discovery, Spawned, not_found
 from services.discovery.tables import discoveries, under_way
 from shared.contracts.discovery import (
     Analytics,
@@ -60,7 +60,7 @@ def _view(discovery: Discovery) -> DiscoveryView:
     )
 
 
-def _branch(branch: Branch) -> BranchView:
+def _branch(branch: Spawned) -> BranchView:
     return BranchView.model_validate({name: getattr(branch, name) for name in BranchView.model_fields})
 
 
