@@ -161,9 +161,9 @@ def forget(
     actor: As = OPERATOR_NAME,
     as_json: Json = False,
 ) -> None:
-    """Erase a memory's text and vector from all that is searched and shown."""
+    """Erase a memory from everything that is searched or suggested; the log keeps the words."""
     command = Forget(memory_id=memory_id, reason=reason)
-    decide(actor, command, as_json, lambda ref: f"Forgot {ref['memory_id']}. The log keeps that it was.")
+    decide(actor, command, as_json, lambda ref: f"Forgot {ref['memory_id']}. The log keeps the words.")
 
 
 @app.command()

@@ -106,7 +106,7 @@ def store(command: Store, past: Past, context: Context) -> Facts:
 
 
 def forget(command: Forget, past: Past, context: Context) -> Facts:
-    """Erase it from all that is searched and shown; once is enough."""
+    """Erase it from all that is searched or suggested; once is enough."""
     memory = past.of(Memory, command.memory_id)
     if memory.stored_at is None:
         raise not_found(command.memory_id)

@@ -63,7 +63,10 @@ class DiscoveryRef(Result):
 
 
 class Branched(Result):
-    """A discovery and the task that it spawned; both can be seen."""
+    """A discovery and the task that it spawned.
+
+    The queries of discovery and of the scheduler show both now; read models follow a moment later.
+    """
 
     discovery_id: Key = Field(description="Of the first one, where the same was recorded before.")
     spawned_task_id: Key
@@ -96,7 +99,8 @@ class Branch(Command):
     """Spawn a task because of a discovery, in any phase of the ticket's workflow.
 
     It records the discovery together with the task; or it names one that is recorded, and may then leave out
-    source, type and description. Answered once the task can be seen, at the latest after 10 s.
+    source, type and description. Answered at the latest after 10 s, once the queries of discovery and of the
+    scheduler show the task; read models (`projection`) follow a moment later.
     """
 
     discovery_id: Key | None = Field(default=None, description="Derived from the command's id when absent.")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from shared.contracts.messages import Authority, Command, Contract, Event, Key, Moment, Query, Result
 
@@ -52,7 +52,9 @@ class Store(Command):
     creates = "memory_id"
 
     memory_id: Key | None = None
-    summary: str = Field(min_length=1, max_length=2000, description="What is to be remembered, in words.")
+    summary: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)] = Field(
+        description="What is to be remembered, in words."
+    )
     memory_type: Kind = "learning"
     goal: str = Field(default="", max_length=4000, description="What was to be achieved.")
     result: dict[str, Any] = Field(
@@ -105,7 +107,9 @@ class GiveFeedback(Command):
 
 
 class Forget(Command):
-    """Erase a memory's text and vector. Whoever stored it may, and anybody from MONITOR authority up."""
+    """Erase a memory's text and vector from all that is searched or suggested; the log keeps the words.
+
+    Whoever stored it may, and anybody from MONITOR authority up."""
 
     memory_id: Key
     reason: str = Field(default="", max_length=2000, description="Why, for the history.")
@@ -269,7 +273,10 @@ class MemoryFeedbackGiven(Event):
 
 
 class MemoryForgotten(Event):
-    """A memory's text and vector are gone from everything that is searched or shown."""
+    """A memory's text and vector are gone from everything that is searched or suggested.
+
+    The log keeps the words.
+    """
 
     key = "memory_id"
 

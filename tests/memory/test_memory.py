@@ -1,5 +1,7 @@
 """Remembering, and forgetting."""
 
+import pytest
+
 from services.memory.memory import MemoryExists, MemoryNotFound, ResultTooLarge
 from shared.contracts.memory import Forget, MemoryForgotten, MemoryRef, MemoryStored
 from shared.contracts.messages import Authority
@@ -15,6 +17,12 @@ def test_what_somebody_says_is_remembered_with_who_said_it() -> None:
         memory_id="m", memory_type="learning", summary="Locks are leases.", success=True, actor="ann", at=NOON
     )
     nothing_learnt().by("ann").when(storing("m")).then(stored, MemoryRef(memory_id="m", score=0.5))
+
+
+def test_a_summary_says_something() -> None:
+    with pytest.raises(ValueError, match="at least 1 character"):
+        storing("m", " ")
+    assert storing("m", " Locks are leases. ").summary == "Locks are leases."
 
 
 def test_saying_the_same_again_changes_nothing_and_something_else_is_refused() -> None:
