@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from services.registry.record import Record, counted
@@ -36,6 +36,8 @@ HEALTH: Mapping[Standing, float] = {
     "FAILED": 0.0,
     "TERMINATED": 0.0,
 }
+TOLD_INTERVALS = 3
+"""An agent that has not beaten for so long is lost, and its tasks with it."""
 UPDATABLE = ("name", "capabilities", "capacity", "tags", "phases", "version", "metadata")
 
 
@@ -72,6 +74,8 @@ class Agent:
     """When an agent that is no longer well was last heard of; of one that is, its timer knows."""
     claims: dict[str, int] = field(default_factory=dict)
     """Task -> attempts begun less attempts ended; -1 when the end was heard of first."""
+    cancelled: dict[str, datetime] = field(default_factory=dict)
+    """When tasks it had were cancelled, as long as it may not have heard of it."""
     record: Record = field(default_factory=Record)
     last_used_at: datetime | None = None
 
@@ -79,6 +83,18 @@ class Agent:
     def tasks(self) -> tuple[str, ...]:
         """The tasks it has."""
         return tuple(sorted(task_id for task_id, open_ in self.claims.items() if open_ > 0))
+
+    def cancelled_of_late(self, at: datetime) -> tuple[str, ...]:
+        """Tasks of which its beats tell at that time; one that it has claimed again is not among them."""
+        return tuple(
+            task_id
+            for task_id, cancelled_at in self.cancelled.items()
+            if task_id not in self.tasks and at - cancelled_at <= self._telling
+        )
+
+    @property
+    def _telling(self) -> timedelta:
+        return TOLD_INTERVALS * timedelta(seconds=max(self.idle_seconds, self.running_seconds))
 
     @property
     def running(self) -> int:
@@ -218,8 +234,14 @@ def _ended(agent: Agent, event: AgentAttemptEnded) -> Agent:
         agent,
         agent_id=event.agent_id,
         claims=_moved(agent.claims, event.task_id, -1),
+        cancelled=_told(agent, event),
         record=_noted(agent.record, event.task_type, event.outcome),
     )
+
+
+def _told(agent: Agent, event: AgentAttemptEnded) -> dict[str, datetime]:
+    late = {task_id: agent.cancelled[task_id] for task_id in agent.cancelled_of_late(event.at)}
+    return late | ({event.task_id: event.at} if event.outcome == "cancelled" else {})
 
 
 def _moved(claims: Mapping[str, int], task_id: str, by: int) -> dict[str, int]:

@@ -157,6 +157,7 @@ def _alive(
         session=first.session,
         status=well if quarantine_reason is None else "QUARANTINED",
         heartbeat_seconds=interval,
+        cancelled=agent.cancelled_of_late(at) if isinstance(agent, Agent) else (),
     )
 
 

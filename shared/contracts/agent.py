@@ -29,6 +29,11 @@ class Session(Result):
     session: int = Field(description="Epoch of the agent's session: quote it in every heartbeat.")
     status: Status
     heartbeat_seconds: float = Field(description="Beat at least this often.")
+    cancelled: tuple[Key, ...] = Field(
+        default=(),
+        description="Its tasks that were cancelled of late: stop them. A task is named until three intervals "
+        "are over, so that a lost answer loses nothing.",
+    )
 
 
 class Register(Command):

@@ -13,11 +13,12 @@ from shared.contracts.agent import (
     AgentDeregistered,
     BeginAttempt,
     EndAttempt,
+    Heartbeat,
     Outcome,
     Register,
     Session,
 )
-from shared.contracts.messages import Authority
+from shared.contracts.messages import Authority, Event
 from shared.contracts.task import (
     TaskCancelled,
     TaskClaimed,
@@ -183,3 +184,19 @@ def test_each_attempt_ends_once() -> None:
     assert reactions.fail(retry.model_copy(update=after_another_end)) == []
     assert reactions.fail(failed.model_copy(update={"agent_id": None})) == []
     assert reactions.cancel(stopped.model_copy(update={"agent_id": None})) == []
+
+
+def test_a_beat_is_answered_with_what_was_cancelled_of_late() -> None:
+    began = AgentAttemptBegan(agent_id="coder-1", task_id="chair", at=NOON)
+    ended = AgentAttemptEnded(agent_id="coder-1", task_id="chair", outcome="cancelled", at=NOON)
+
+    def told(*events: Event, seconds: float = 90) -> tuple[str, ...]:
+        at = NOON + timedelta(seconds=seconds)
+        facts = HERE.given(*events).at(at).when(Heartbeat(agent_id="coder-1", session=1)).decide()
+        [answer] = [fact for fact in facts if isinstance(fact, Session)]
+        return answer.cancelled
+
+    assert told(began, ended) == ("chair",)
+    assert told(began, ended, seconds=91) == ()
+    assert told(began, ended, began) == (), "it has it again"
+    assert told(began, ended.model_copy(update={"outcome": "failed"})) == ()
