@@ -26,6 +26,8 @@ from shared.contracts.workflow import Column, Workflow
 WAIT_MAX_SECONDS = 30.0
 CARDS_MAX = 500
 """Most cards of one column that a view shows."""
+STATS_DAYS_MAX = 366
+"""Most days that are counted in one answer."""
 
 BoardName = Annotated[
     Key, Field(default="software_development", description="Name of the workflow whose board it is.")
@@ -461,7 +463,7 @@ class WipViolations(Query):
 
 
 class Stats(Query):
-    """How work flows over a board, counted in days of UTC."""
+    """How work flows over a board, counted in days of UTC, at most 366 of them."""
 
     workflow: BoardName
     from_day: date | None = Field(default=None, description="First day; 29 days before the last when absent.")

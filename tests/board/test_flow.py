@@ -1,12 +1,21 @@
 """What the board tells of the flow, from its own tables."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from time import perf_counter
 
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from services.board.queries.flow import DaysNotCounted, days_asked
+from shared.contracts.board import STATS_DAYS_MAX, Stats
 from shared.testing.world import World
 from tests.board.conftest import Workshop
 
 DAYS = 20
+TODAY = date(2026, 3, 1)
+some_day = st.one_of(st.none(), st.dates(), st.dates(date(2024, 1, 1), date(2026, 3, 4)))
 
 
 async def test_stats_follow_tickets_through_the_columns(workshop: Workshop) -> None:
@@ -84,3 +93,36 @@ async def test_days_are_counted_from_the_first_to_the_last_asked_for(workshop: W
     nobody = await workshop.query("board.stats", workflow="nothing")
     assert nobody["code"] == "board_not_found"
     assert "small" in nobody["details"]["boards"]
+    for days in ({"from_day": "2100-01-01"}, {"to_day": "0001-01-01"}, {"to_day": "9999-12-31"}):
+        answer = await workshop.query("board.stats", workflow="small", **days)
+        assert answer["code"] == "days_not_counted", answer
+
+
+@given(some_day, some_day)
+@example(date(2100, 1, 1), None)
+@example(None, date(1, 1, 1))
+@example(None, date(9999, 12, 31))
+@example(date(1, 1, 1), date(2026, 3, 1))
+@example(date(1, 1, 1), None)
+def test_whatever_days_are_asked_for_they_are_counted_or_refused_in_words(
+    from_day: date | None, to_day: date | None
+) -> None:
+    try:
+        query = Stats(workflow="small", from_day=from_day, to_day=to_day)
+        first, last = days_asked(query, TODAY)
+    except ValidationError as refused:
+        assert "from_day is after to_day" in str(refused)  # noqa: PT017
+    except DaysNotCounted as refused:
+        assert "at most 366 days" in refused.message  # noqa: PT017
+    else:
+        assert (first, last) == (from_day or last - timedelta(days=29), to_day or TODAY)
+        assert 1 <= (last - first).days + 1 <= STATS_DAYS_MAX
+        assert last + timedelta(days=1) > first
+
+
+@pytest.mark.parametrize("days", [1, 30, STATS_DAYS_MAX])
+def test_so_many_days_are_counted_and_no_more(days: int) -> None:
+    first = TODAY - timedelta(days=days - 1)
+    assert days_asked(Stats(workflow="small", from_day=first), TODAY) == (first, TODAY)
+    with pytest.raises(DaysNotCounted, match="are 367 days"):
+        days_asked(Stats(workflow="small", from_day=TODAY - timedelta(days=STATS_DAYS_MAX)), TODAY)

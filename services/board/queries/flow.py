@@ -11,6 +11,7 @@ from services.board.board import Board
 from services.board.queries.shown import board_of, counts
 from services.board.tables import cards, days
 from shared.contracts.board import (
+    STATS_DAYS_MAX,
     AgeingCard,
     BoardStats,
     ColumnStats,
@@ -20,18 +21,49 @@ from shared.contracts.board import (
     Stats,
 )
 from shared.contracts.workflow import Column
+from shared.kernel.decider import Refused
 from shared.kernel.reading import Reading
 
 DAYS = 30
+AHEAD = timedelta(days=1)
+"""As far as the day of who asks may be ahead of UTC."""
+EARLIEST = date(1970, 1, 1)
 QUANTILES = (0.5, 0.85, 0.95)
+
+
+class DaysNotCounted(Refused):
+    """Nothing is counted for such days, or not for so many of them at once."""
+
+
+def days_asked(query: Stats, today: date) -> tuple[date, date]:
+    """The first and the last day to count; refused are days without an answer, and too many of them."""
+    last = query.to_day or today
+    if last > today + AHEAD:
+        raise _not_counted(f"to_day {last} is still to come; it is {today} in UTC", query)
+    if last < EARLIEST:
+        raise _not_counted(f"to_day {last} is before {EARLIEST}, when nothing was counted yet", query)
+    first = query.from_day or last - timedelta(days=DAYS - 1)
+    if first > last:
+        raise _not_counted(f"from_day {first} is after the last day, {last}", query)
+    if (count := (last - first).days + 1) > STATS_DAYS_MAX:
+        raise _not_counted(f"{first} to {last} are {count} days", query)
+    return first, last
+
+
+def _not_counted(problem: str, query: Stats) -> DaysNotCounted:
+    return DaysNotCounted(
+        f"{problem}. Ask for at most {STATS_DAYS_MAX} days up to today.",
+        from_day=query.from_day and str(query.from_day),
+        to_day=query.to_day and str(query.to_day),
+        days_max=STATS_DAYS_MAX,
+    )
 
 
 async def stats(query: Stats, reading: Reading) -> BoardStats:
     """How work flowed over a board in some days, and how it stands now."""
     board = await board_of(query.workflow, reading)
     now = datetime.now(UTC)
-    last = query.to_day or now.date()
-    first = query.from_day or last - timedelta(days=DAYS - 1)
+    first, last = days_asked(query, now.date())
     done = _done(query.workflow, first, last)
     throughput = await _throughput(done, first, last, reading)
     total = sum(day.done for day in throughput)
