@@ -1,8 +1,10 @@
 """Read models: tickets, tasks, agents and the journal, each answer as of one moment in the journal."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from shared.contracts.agent import Status as AgentStatus
 from shared.contracts.board import CARDS_MAX, BoardView
@@ -16,8 +18,31 @@ DependencyOutcome = Literal["open", "completed", "failed"]
 ModelState = Literal["live", "missing", "building", "interrupted", "differs", "swapped", "rolled_back"]
 
 Limit = Annotated[int, Field(ge=1, le=200, description="Most entries of an answer; it may hold fewer.")]
+
+
+def _place_or_time(value: object) -> int | datetime | None:
+    """A sequence or a time as it is meant: no number is taken for a time, and no text for a sequence."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        at = None
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        raise PydanticCustomError(
+            "as_of",
+            "name a sequence of the journal (a whole number from 0), or a time in ISO 8601 with its offset, "
+            "for example 2026-03-01T12:00:00+01:00",
+        )
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("as_of", "that time is not between the years 1 and 9999 of UTC") from None
+
+
 AsOf = Annotated[
     Annotated[int, Field(ge=0)] | AwareDatetime | None,
+    BeforeValidator(_place_or_time),
     Field(
         default=None,
         description="Show it as it was: a sequence of the journal, or a time, ISO 8601 with offset. A time "

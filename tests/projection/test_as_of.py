@@ -1,18 +1,21 @@
 """Views of the past: what was shown then is shown again, by sequence and by time."""
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.projection.queries.board import BoardNotFound
 from services.projection.queries.point import InTheFuture
 from services.projection.queries.ticket import TicketNotFound
 from shared.contracts.discovery import DiscoveryResolved
 from shared.contracts.messages import Event
-from shared.contracts.projection import Board, Discoveries, GetTicket, Graph
+from shared.contracts.projection import Board, Discoveries, GetTicket, Graph, Timeline
 from shared.contracts.task import TaskCompleted, TaskProgressed, TaskStarted
+from shared.kernel.door import InvalidCommand, validated
 from tests.projection.given import (
     adopted,
     at,
@@ -151,3 +154,60 @@ async def test_a_past_that_was_tampered_with_is_found_by_a_rebuild(records: Reco
     assert (found_out.identical, found_out.differences) == (False, ("K1", "K2", "K3"))
     assert (await records.rebuild("tasks", accept_differences=True)).swapped
     assert (await records.rebuild("tasks")).identical
+
+
+SEQUENCE_OR_TIME = "name a sequence of the journal"
+EDGES: dict[str, tuple[Any, str]] = {
+    "negative": (-1, SEQUENCE_OR_TIME),
+    "fraction": (1.5, SEQUENCE_OR_TIME),
+    "whole fraction": (1.0, SEQUENCE_OR_TIME),
+    "true": (True, SEQUENCE_OR_TIME),
+    "number as text": ("1", SEQUENCE_OR_TIME),
+    "text": ("yesterday", SEQUENCE_OR_TIME),
+    "list": ([1], SEQUENCE_OR_TIME),
+    "no offset": ("2026-01-01T12:00:00", SEQUENCE_OR_TIME),
+    "a day": ("2026-01-01", SEQUENCE_OR_TIME),
+    "after the last year": ("9999-12-31T23:59:59-14:00", "between the years 1 and 9999"),
+    "before the first year": ("0001-01-01T00:00:00+14:00", "between the years 1 and 9999"),
+}
+
+
+@pytest.mark.parametrize("query", [*QUERIES[:4], Timeline(ticket_id="T1")], ids=lambda q: type(q).__name__)
+@pytest.mark.parametrize("edge", EDGES)
+def test_what_is_neither_a_sequence_nor_a_time_is_refused_in_words(query: Any, edge: str) -> None:
+    value, words = EDGES[edge]
+    with pytest.raises(InvalidCommand) as refused:
+        validated(type(query), query.model_dump(exclude={"as_of"}) | {"as_of": value})
+    [(field, told)] = refused.value.details["fields"].items()
+    assert field == "as_of"
+    assert words in told
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: type(query).__name__)
+async def test_the_first_and_the_last_time_there_are_find_an_answer(records: Records, query: Any) -> None:
+    await records.hear(*STORY)
+    fields = query.model_dump(exclude={"as_of"})
+    first = validated(type(query), fields | {"as_of": "0001-01-01T00:00:00Z"})
+    assert await shown(records, query, first.as_of) == await shown(records, query, 0)
+    last = validated(type(query), fields | {"as_of": "9999-12-31T23:59:59+00:00"})
+    with pytest.raises(InTheFuture):
+        await records.ask(last)
+
+
+@given(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.datetimes().map(str)))
+def test_whatever_is_said_of_a_time_it_is_understood_or_refused(value: Any) -> None:
+    try:
+        as_of = validated(GetTicket, {"ticket_id": "T1", "as_of": value}).as_of
+    except InvalidCommand as refused:
+        assert list(refused.details["fields"]) == ["as_of"]  # noqa: PT017
+    else:
+        assert as_of is None or isinstance(value, str) or (type(value) is int and as_of == value >= 0)
+
+
+@given(st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)), st.integers(-1439, 1439))  # noqa: DTZ001
+def test_a_time_with_its_offset_is_that_moment(naive: datetime, minutes: int) -> None:
+    moment = naive.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    asked = GetTicket(ticket_id="T1", as_of=moment)
+    assert validated(GetTicket, {"ticket_id": "T1", "as_of": moment.isoformat()}) == asked
+    assert asked.as_of == moment
+    assert GetTicket.model_validate_json(asked.model_dump_json()) == asked
