@@ -1,6 +1,6 @@
 """What tasks ask of locks: to have them, to keep them, to let them go."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -143,9 +143,11 @@ def _refuse_denied(decision: Decision, asked: Asked) -> None:
         return
     if cycle := cycle_of(decision, asked):
         raise _deadlock(cycle).noting(decision.facts)
+    blocked = in_the_way(decision, asked)
     raise LockHeld(
         "It stood in line and was taken out: it waited as long as it liked to, or its task's attempt ended. "
-        "Ask again."
+        "Ask again.",
+        **({"in_the_way": _each_described(blocked)} if blocked else {}),
     ).noting(decision.facts)
 
 
@@ -206,8 +208,9 @@ def extend_lock(command: ExtendLock, past: Past, context: Context) -> Facts:
 def release_lock(command: ReleaseLock, past: Past, context: Context) -> Facts:
     """Let go of a lock; of one that was acquired more than once, one hold of several."""
     decision = Decision(past, context)
-    release(decision, command.resource_key, _owned(decision, command), "", all_of_it=False)
-    return [*decision.facts, _standing(decision, command)]
+    hold = _owned(decision, command)
+    release(decision, command.resource_key, hold, "", all_of_it=False)
+    return [*decision.facts, _standing(decision, command).model_copy(update={"mode": hold.mode})]
 
 
 def _standing(decision: Decision, command: ExtendLock | ReleaseLock) -> contract.Lock:
@@ -246,8 +249,12 @@ def _held(decision: Decision, asked: Asked) -> LockHeld:
     said = (f"{resource} is not free: {_by_whom(others)}." for resource, others in blocked.items())
     return LockHeld(
         f"{' '.join(said)} Ask again later, or say with wait_seconds how long to stand in line.",
-        in_the_way=[_described(resource, one) for resource, others in blocked.items() for one in others],
+        in_the_way=_each_described(blocked),
     )
+
+
+def _each_described(blocked: Mapping[str, Sequence[Hold | Waiter]]) -> list[dict[str, Any]]:
+    return [_described(resource, one) for resource, others in blocked.items() for one in others]
 
 
 def _by_whom(others: Sequence[Hold | Waiter]) -> str:

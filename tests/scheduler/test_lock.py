@@ -357,3 +357,11 @@ def test_resource_keys_are_free_text_and_never_share_a_token() -> None:
     tokens = [resource_token(key) for key in keys]
     assert len(set(tokens)) == len(keys)
     assert max(len(token) for token in tokens) <= 64
+
+
+def test_the_answer_to_a_release_says_how_the_lock_was_held() -> None:
+    shop = Workshop()
+    get(shop, "t1", mode="shared")
+    *_, told = shop.do(ReleaseLock(resource_key="a.py", task_id="t1"))
+    assert isinstance(told, Answer)
+    assert (told.mode, told.granted) == ("shared", False)

@@ -161,3 +161,15 @@ async def test_a_lock_taken_in_the_name_of_a_task_before_there_was_one_is_said_t
     assert (await shop.query("explain", task_id="a"))["dispatchable"]
     assert [task["task_id"] for task in await shop.claim()] == ["a"]
     assert [one["code"] for one in (await shop.query("explain", task_id="a"))["reasons"]] == ["claimed"]
+
+
+async def test_the_ready_tasks_of_a_ticket_are_those_that_may_be_claimed(shop: Shop) -> None:
+    await shop.create("a", resources=["a.py"])
+    await shop.create("b")
+    await shop.do("acquire_lock", resource_key="a.py", task_id="t1", agent_id="joe")
+
+    async def ready(**only: str) -> list[str]:
+        return [task["task_id"] for task in (await shop.query("ready_tasks", **only))["tasks"]]
+
+    assert await ready() == await ready(ticket_id="T-1") == ["b"]
+    assert await ready(ticket_id="T-2") == []

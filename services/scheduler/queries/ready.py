@@ -19,14 +19,8 @@ async def ready_tasks(query: ReadyTasks, reading: Reading) -> Mapping[str, Any]:
     """Tasks that may be claimed, in the order in which they will be."""
     listed = select(*OUTLINE, columns.priority, columns.rank, columns.ready_at).limit(query.limit)
     in_order = listed.order_by(columns.rank, columns.task_id)
-    if query.ticket_id is not None:
-        of_ticket = (
-            columns.ticket_id == query.ticket_id,
-            columns.ended.is_(False),
-            columns.lane.is_not(None),
-        )
-        return {"tasks": await reading.rows(in_order.where(*of_ticket))}
-    first = await ready_candidates(ReadyCandidates(None, None, query.limit), reading)
+    tickets = None if query.ticket_id is None else (query.ticket_id,)
+    first = await ready_candidates(ReadyCandidates(None, None, query.limit, tickets), reading)
     return {"tasks": await reading.rows(in_order.where(columns.task_id.in_(first)))}
 
 
