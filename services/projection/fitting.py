@@ -1,4 +1,4 @@
-"""Making a brief fit into a number of tokens: what goes first, and what never goes."""
+"""Making a brief fit into a number of tokens: what goes first, what goes last, and what never goes."""
 
 import json
 from collections.abc import Mapping
@@ -17,12 +17,20 @@ ORDER = {
     "phase_prompt": "phase prompt",
     "task.description": "description of the task",
     "blocking_reasons": "reasons why the work came back",
+    "locks": "locks",
+    "ticket.tags": "tags of the ticket",
+    "ticket.title": "title of the ticket",
+    "expected_outputs": "expected outputs",
+    "task.title": "title of the task",
+    "done_definitions": "what done means",
 }
-"""What is cut from its end, in this order. The task itself, what done means and what is expected stay."""
+"""What is cut from its end, in this order."""
+ROWS = {"ticket": "ticket_id", "task": "task_id"}
+"""What loses its fields when even that is not enough, the last field first, and which field stays."""
 
 
 def fitted(brief: Brief, most: int) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The brief within `most` tokens as far as that goes, and what was left out, in words."""
+    """The brief within `most` tokens, and what was left out, in words."""
     fits = {name: dict(part) if isinstance(part, Mapping) else part for name, part in brief.items()}
     left_out = []
     for path, words in ORDER.items():
@@ -33,8 +41,11 @@ def fitted(brief: Brief, most: int) -> tuple[dict[str, Any], tuple[str, ...]]:
             holder[name] = _less(holder[name], excess)
         if holder.get(name) != whole:
             left_out.append(_told(words, whole, holder[name]))
-    if (over := length(fits) - most) > 0:
-        left_out.append(f"nothing more: what is never left out has {over} tokens too many")
+    for part, kept in ROWS.items():
+        fields = [name for name in fits.get(part, ()) if name != kept]
+        while length(fits) > most and fields:
+            del fits[part][last := fields.pop()]
+            left_out.append(f"{last} of the {part}")
     return fits, tuple(left_out)
 
 

@@ -17,6 +17,7 @@ TaskStatus = Literal["waiting", "ready", "claimed", "running", "completed", "fai
 DependencyOutcome = Literal["open", "completed", "failed"]
 ModelState = Literal["live", "missing", "building", "interrupted", "differs", "swapped", "rolled_back"]
 
+BRIEF_TOKENS_MIN = 500
 Limit = Annotated[int, Field(ge=1, le=200, description="Most entries of an answer; it may hold fewer.")]
 
 
@@ -622,13 +623,20 @@ class Brief(Query):
 
     When it does not fit into `max_tokens`, these go first, in this order: patterns, memories, open
     discoveries, next steps, the context, the ticket's description, the phase prompt, the task's
-    description, why the work came back. The task, what done means and the expected outputs are never cut.
+    description, why the work came back. Only when that is not enough, what the task holds and what is
+    expected of it are cut too, what done means last. `left_out` says what was cut.
     """
 
     position_of = "scheduler"
 
     task_id: Key
-    max_tokens: int = Field(default=8000, ge=200, le=200_000, description="Tokens of o200k_base.")
+    max_tokens: int = Field(
+        default=8000,
+        ge=BRIEF_TOKENS_MIN,
+        le=200_000,
+        description="Tokens of o200k_base: what is told has at most so many. The least of them holds what "
+        "matters most of an ordinary task.",
+    )
 
 
 class Timeline(Query):

@@ -7,6 +7,7 @@ from services.phase.service import phase
 from services.projection.service import projection
 from services.scheduler.service import scheduler
 from shared.contracts.phase import GetWorkflow
+from shared.contracts.projection import BRIEF_TOKENS_MIN
 from shared.kernel.schema import migrate
 from shared.testing.world import World, until
 
@@ -48,9 +49,11 @@ async def test_a_brief_tells_what_the_phase_asks_for_and_who_did_not_answer(a_wo
             assert told[name] == defined[name], name
         assert (told["task"]["task_id"], told["ticket"]["title"]) == (task_id, "Sum it up")
         assert (told["left_out"], told["locks"]) == ([], [])
-        short = await brief(a_world, task_id, max_tokens=200)
+        short = await brief(a_world, task_id, max_tokens=BRIEF_TOKENS_MIN)
         assert short["left_out"]
-        assert short["done_definitions"] == told["done_definitions"]
+        assert short["tokens"] <= BRIEF_TOKENS_MIN
+        for name in ("done_definitions", "expected_outputs"):
+            assert short[name] == told[name], name
         unknown = await a_world.query("projection.brief", {"task_id": "K9"})
         assert unknown["code"] == "task_not_found"
         async with a_world.running(context):
