@@ -56,7 +56,7 @@ def branch(command: Branch, past: Past, context: Context) -> Facts:
     refuse_invalid(discovery)
     check_phase(wanted.found.workflow, command.spawn_phase_id)
     if there := discovery.open_in(command.spawn_phase_id):
-        again = found_again(discovery, wanted.found.source, context) if discovery.recorded else []
+        again = found_again(discovery, wanted.found, context) if discovery.recorded else []
         return _answer(there, discovery.discovery_id, again, context, known=True)
     _refuse_taken(wanted, past)
     check_budget(past.of(Budget, wanted.found.source.ticket_id), wanted.found.source, wanted.found.workflow)
@@ -65,7 +65,7 @@ def branch(command: Branch, past: Past, context: Context) -> Facts:
     new = not discovery.discovery_id
     facts = [
         *([fingerprinted(wanted.found, asked.discovery_id)] if new else []),
-        *(found_again(discovery, wanted.found.source, context) if discovery.recorded else []),
+        *(found_again(discovery, wanted.found, context) if discovery.recorded else []),
         DiscoveryBranchCounted(ticket_id=asked.ticket_id, spawned_task_id=wanted.spawned_task_id),
         requested,
     ]
@@ -81,7 +81,7 @@ def _wanted(command: Branch, past: Past, context: Context) -> Wanted:
         told, text = told or named.discovery_type, text or named.description
     return Wanted(
         command,
-        found_at(source_task_id, told, text, past, context),
+        found_at(source_task_id, told, text, command.metadata, past, context),
         command.discovery_id or context.new_id("discovery"),
         command.spawned_task_id or context.new_id("task"),
     )

@@ -1,9 +1,11 @@
 """A discovery: what was found at a task, which tasks that has spawned, and how it is closed."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
+from uuid import uuid5
 
 from shared.contracts.discovery import (
     DiscoveryBranchChanged,
@@ -22,10 +24,12 @@ from shared.contracts.discovery import (
 )
 from shared.contracts.gate import TaskStatus
 from shared.contracts.messages import Priority
-from shared.kernel.decider import Aggregate, Context, Facts, Past, Refused
+from shared.kernel.decider import NAMESPACE, Aggregate, Context, Facts, Past, Refused
 
 LINKED_MAX = 100
 """Tasks that a discovery is linked to beside the first; more are only counted."""
+TOLD_MAX = 100
+"""Ways of telling a discovery that are remembered, the latest; the log has the words of all."""
 REFUSED_MAX = 10
 """Branches that came to nothing which a discovery remembers, so that who asked again is told so."""
 
@@ -90,6 +94,8 @@ class Discovery:
     recorded_at: datetime | None = None
     times_recorded: int = 0
     linked_task_ids: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    """Digests of what was told differently."""
     status: DiscoveryStatus = "open"
     branches: Mapping[str, Spawned] = field(default_factory=dict)
     closed_at: datetime | None = None
@@ -115,6 +121,10 @@ class Discovery:
     def known_to(self, task_id: str) -> bool:
         """Whether it is linked to a task."""
         return task_id == self.source_task_id or task_id in self.linked_task_ids
+
+    def is_news(self, again: DiscoveryRecordedAgain) -> bool:
+        """Whether it tells the discovery as it was not told before."""
+        return bool(again.description or again.metadata) and _digest(again) not in self.told
 
     def open_in(self, phase_id: str) -> Spawned | None:
         """The branch into a phase that goes on, if there is one."""
@@ -214,8 +224,7 @@ def evolve(discovery: Discovery, event: DiscoveryEvent) -> Discovery:
         case DiscoveryRecorded():
             return _recorded(discovery, event)
         case DiscoveryRecordedAgain():
-            linked = (*discovery.linked_task_ids, event.source_task_id)[:LINKED_MAX]
-            return replace(discovery, linked_task_ids=linked, times_recorded=discovery.times_recorded + 1)
+            return _recorded_again(discovery, event)
         case DiscoveryBranchRequested():
             return _requested(discovery, event)
         case DiscoveryBranchCreated():
@@ -250,6 +259,21 @@ def _recorded(discovery: Discovery, event: DiscoveryRecorded) -> Discovery:
         recorded_at=event.recorded_at,
         times_recorded=1,
     )
+
+
+def _recorded_again(discovery: Discovery, event: DiscoveryRecordedAgain) -> Discovery:
+    linked, told = discovery.linked_task_ids, discovery.told
+    if not discovery.known_to(event.source_task_id):
+        linked = (*linked, event.source_task_id)[:LINKED_MAX]
+    if discovery.is_news(event):
+        told = (*told, _digest(event))[-TOLD_MAX:]
+    times = discovery.times_recorded + 1
+    return replace(discovery, linked_task_ids=linked, told=told, times_recorded=times)
+
+
+def _digest(event: DiscoveryRecordedAgain) -> str:
+    told = json.dumps([event.description, event.metadata], sort_keys=True)
+    return str(uuid5(NAMESPACE, told))
 
 
 def _requested(discovery: Discovery, event: DiscoveryBranchRequested) -> Discovery:

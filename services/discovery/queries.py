@@ -89,10 +89,10 @@ async def list_discoveries(query: ListDiscoveries, reading: Reading) -> Discover
 
 
 async def _page(query: ListDiscoveries, reading: Reading) -> tuple[Sequence[Mapping[str, Any]], int | None]:
-    wanted = query.model_dump(
-        include={"ticket_id", "status", "discovery_type", "source_task_id"}, exclude_none=True
-    )
+    wanted = query.model_dump(include={"ticket_id", "status", "source_task_id"}, exclude_none=True)
     listed = select(discoveries).where(*(discoveries.c[name] == value for name, value in wanted.items()))
+    if (named := query.discovery_type) is not None:
+        listed = listed.where(discoveries.c.discovery_type.in_({named, named.casefold()}))
     if query.before is not None:
         listed = listed.where(discoveries.c.place < query.before)
     rows = await reading.rows(listed.order_by(discoveries.c.place.desc()).limit(query.limit + 1))

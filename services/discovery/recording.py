@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from services.discovery.discovery import Discovery, evolve, ref
 from services.discovery.fingerprint import Fingerprint, fingerprint
 from services.discovery.task import Task
 from services.discovery.ticket import Ticket
-from services.discovery.workflow import WorkflowVersion, check_type
+from services.discovery.workflow import WorkflowVersion, type_named
 from shared.contracts.discovery import (
     DiscoveryFingerprinted,
     DiscoveryRecorded,
@@ -37,6 +38,7 @@ class Found:
     workflow: WorkflowVersion
     discovery_type: str
     description: str
+    metadata: dict[str, Any]
 
     @property
     def fingerprint(self) -> str:
@@ -44,7 +46,14 @@ class Found:
         return fingerprint(self.source.ticket_id, self.discovery_type, self.description)
 
 
-def found_at(task_id: str, discovery_type: str, description: str, past: Past, context: Context) -> Found:
+def found_at(
+    task_id: str,
+    discovery_type: str,
+    description: str,
+    metadata: dict[str, Any],
+    past: Past,
+    context: Context,
+) -> Found:
     """Something found at a task that discovery knows."""
     task = past.of(Task, task_id)
     if not task.exists:
@@ -57,8 +66,7 @@ def found_at(task_id: str, discovery_type: str, description: str, past: Past, co
     if not workflow.phases:
         _wait(context)
         raise Unavailable(f"Discovery has not heard of the workflow of ticket {task.ticket_id} yet.")
-    check_type(workflow, discovery_type)
-    return Found(task, workflow, discovery_type, description)
+    return Found(task, workflow, type_named(workflow, discovery_type), description, metadata)
 
 
 def _wait(context: Context) -> None:
@@ -69,7 +77,8 @@ def _wait(context: Context) -> None:
 
 def record(command: Record, past: Past, context: Context) -> Facts:
     """Remember it, or link it to what was found before."""
-    found = found_at(command.source_task_id, command.discovery_type, command.description, past, context)
+    told = (command.discovery_type, command.description, command.metadata)
+    found = found_at(command.source_task_id, *told, past, context)
     discovery_id = command.discovery_id or context.new_id("discovery")
     first = past.of(Fingerprint, found.fingerprint).discovery_id
     if first is None:
@@ -92,28 +101,32 @@ def record(command: Record, past: Past, context: Context) -> Facts:
     if not discovery.recorded:
         _wait(context)
         raise Unavailable(f"The same is being recorded as {first}, together with a task. Try again.")
-    again = found_again(discovery, found.source, context)
+    again = found_again(discovery, found, context)
     for event in again:
         discovery = evolve(discovery, event)
     return [*again, ref(discovery, known=first != discovery_id)]
 
 
 def found_again(
-    discovery: Discovery, source: Task, context: Context
+    discovery: Discovery, found: Found, context: Context
 ) -> list[DiscoveryRecordedAgain | DiscoveryReopened]:
     """What is new when the same is found; at another task it opens again what was taken for resolved."""
-    if discovery.known_to(source.task_id):
-        return []
+    task_id = found.source.task_id
     again = DiscoveryRecordedAgain(
         discovery_id=discovery.discovery_id,
         ticket_id=discovery.ticket_id,
-        source_task_id=source.task_id,
+        source_task_id=task_id,
         actor=context.actor,
         at=context.at,
+        description=found.description if found.description != discovery.description else None,
+        metadata=found.metadata if found.metadata != discovery.metadata else {},
     )
-    if discovery.status != "resolved":
+    known_here = discovery.known_to(task_id)
+    if known_here and not discovery.is_news(again):
+        return []
+    if known_here or discovery.status != "resolved":
         return [again]
-    return [again, reopened(discovery, f"It was found again at task {source.task_id}.", context)]
+    return [again, reopened(discovery, f"It was found again at task {task_id}.", context)]
 
 
 def reopened(discovery: Discovery, reason: str, context: Context) -> DiscoveryReopened:

@@ -36,15 +36,19 @@ def follow_workflow(command: FollowWorkflow, past: Past, _: Context) -> Facts:
     return [DiscoveryWorkflowFollowed(**dict(command))]
 
 
-def check_type(workflow: WorkflowVersion, discovery_type: str) -> None:
-    """Raises UnknownDiscoveryType."""
-    if discovery_type not in workflow.types:
-        raise UnknownDiscoveryType(
-            f"There is no type {discovery_type} of discoveries; there are {', '.join(workflow.types)}. "
-            "A workflow adds its own in `discovery_types`.",
-            discovery_type=discovery_type,
-            types=list(workflow.types),
-        )
+def type_named(workflow: WorkflowVersion, name: str) -> str:
+    """The type of that name, in whatever case it is written. Raises UnknownDiscoveryType."""
+    if name in workflow.types:
+        return name
+    for discovery_type in workflow.types:
+        if discovery_type.casefold() == name.casefold():
+            return discovery_type
+    raise UnknownDiscoveryType(
+        f"There is no type {name} of discoveries; there are {', '.join(workflow.types)}. "
+        "A workflow adds its own in `discovery_types`.",
+        discovery_type=name,
+        types=list(workflow.types),
+    )
 
 
 def check_phase(workflow: WorkflowVersion, phase_id: str) -> None:

@@ -45,7 +45,9 @@ WAIT_SECONDS = 10
 DiscoveryStatus = Literal["open", "in_progress", "resolved", "invalid"]
 """`in_progress` while tasks that it spawned are open; `invalid` once it is dismissed."""
 
-Type = Annotated[Key, Field(description="`bug`, `technical_debt`, ..., or one that the workflow adds.")]
+Type = Annotated[
+    Key, Field(description="`bug`, `technical_debt`, ..., or one that the workflow adds; in any case.")
+]
 Description = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=4000),
@@ -81,8 +83,8 @@ class Branched(Result):
 class Record(Command):
     """Remember what was found while working on a task.
 
-    The same again (ticket, type and description, but for case, spaces and punctuation) is linked to the
-    first.
+    The same again (ticket, type and description, but for case, spaces, quotes around words and marks at their
+    ends) is linked to the first, with what is told differently.
     """
 
     discovery_id: Key | None = Field(default=None, description="Derived from the command's id when absent.")
@@ -306,13 +308,17 @@ class DiscoveryRecorded(Event):
 
 
 class DiscoveryRecordedAgain(Event):
-    """The same was found once more, at another task."""
+    """The same was found once more: at another task, or told differently."""
 
     discovery_id: Key
     ticket_id: Key
     source_task_id: Key
     actor: str
     at: Moment
+    description: str | None = Field(default=None, description="Its words, where they are not the first's.")
+    metadata: dict[str, Any] = Field(
+        default_factory=dict, description="Where there is some, and it is not the first's."
+    )
 
 
 class BranchSpec(Contract):

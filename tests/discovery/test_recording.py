@@ -9,6 +9,7 @@ from shared.contracts.discovery import (
     TYPES,
     DiscoveryDismissed,
     DiscoveryFingerprinted,
+    DiscoveryRecorded,
     DiscoveryRecordedAgain,
     DiscoveryRef,
     DiscoveryReopened,
@@ -56,7 +57,8 @@ def test_the_same_found_at_another_task_is_linked_to_the_first() -> None:
     "told", ["a LEG is loose", "A  leg\nis loose!!", "\uff21 leg is loose", " a leg is loose "]
 )
 def test_case_spaces_punctuation_and_unicode_forms_make_no_difference(told: str) -> None:
-    ON_RECORD.when(AGAIN.model_copy(update={"description": told})).then_events(LINKED)
+    words = AGAIN.model_copy(update={"description": told})
+    ON_RECORD.when(words).then_events(LINKED.model_copy(update={"description": told}))
 
 
 @pytest.mark.parametrize(
@@ -70,10 +72,37 @@ def test_other_words_another_type_or_another_ticket_make_another_discovery(chang
 
 
 def test_numbers_and_signs_tell_discoveries_apart() -> None:
-    assert (
-        len({normalised(text) for text in ("v 1.5", "v 15", "a < b", "a > b", "c", "c++", "!!", "??")}) == 8
-    )
+    signs = ("v 1.5", "v 15", "v1.5", "v1 5", "a < b", "a > b", "c", "c++", "!!", "??", "-1", "1")
+    paths = ("/api/users is slow", "api users is slow", "don't", "dont", ".env", "env", "f()", "f")
+    assert len({normalised(text) for text in (*signs, *paths)}) == len((*signs, *paths))
     assert fingerprint("T-1", "bug", "x") != fingerprint("T-1", "bugx", "")
+
+
+def test_quotes_around_words_and_marks_at_their_ends_make_no_difference() -> None:
+    told = ('"Foo bar" fails, again.', "\u201cfoo bar\u201d fails again\u2026", "`Foo bar`: fails; again?!")
+    assert {normalised(text) for text in told} == {"foo bar fails again"}
+    assert normalised("don\u2019t") == normalised("Don't!")
+
+
+def test_what_is_told_differently_is_kept_once_also_at_the_same_task() -> None:
+    louder = BUG.model_copy(update={"description": "A LEG is loose!", "metadata": {"leg": 3}})
+    kept = LINKED.model_copy(
+        update={"source_task_id": "chair", "description": "A LEG is loose!", "metadata": {"leg": 3}}
+    )
+    ON_RECORD.when(louder).then_events(kept)
+    ON_RECORD.given(kept).when(louder).then_events()
+    ON_RECORD.given(RESOLVED).when(louder).then_events(kept)
+    other = louder.model_copy(update={"metadata": {"leg": 4}})
+    assert len(ON_RECORD.given(kept).when(other).events()) == 1
+    elsewhere = AGAIN.model_copy(update={"metadata": {"leg": 3}})
+    ON_RECORD.when(elsewhere).then_events(LINKED.model_copy(update={"metadata": {"leg": 3}}))
+
+
+@pytest.mark.parametrize(("written", "meant"), [("BUG", "bug"), ("Woodworm", "woodworm")])
+def test_a_type_is_taken_in_any_case(written: str, meant: str) -> None:
+    [_, recorded] = KNOWN.when(BUG.model_copy(update={"discovery_type": written})).events()
+    assert isinstance(recorded, DiscoveryRecorded)
+    assert recorded.discovery_type == meant
 
 
 def test_what_was_resolved_is_opened_again_when_it_is_found_at_another_task() -> None:

@@ -170,7 +170,7 @@ async def test_lists_are_filtered_and_paged_newest_first(bench: Bench) -> None:
     rest = await bench.query("discovery.list_discoveries", limit=3, before=page["next_before"])
     assert [one["discovery_id"] for one in rest["discoveries"]] == [ids[1], ids[0]]
     assert rest["next_before"] is None
-    worms = await bench.query("discovery.list_discoveries", discovery_type="woodworm", status="open")
+    worms = await bench.query("discovery.list_discoveries", discovery_type="WOODWORM", status="open")
     assert [one["discovery_id"] for one in worms["discoveries"]] == [ids[3], ids[1]]
     elsewhere = await bench.query("discovery.list_discoveries", ticket_id="T-2")
     assert elsewhere["discoveries"] == []
