@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
 from shared.contracts.agent import Status as AgentStatus
 from shared.contracts.board import CARDS_MAX, BoardView
@@ -30,15 +29,14 @@ def _place_or_time(value: object) -> int | datetime | None:
     except ValueError:
         at = None
     if not isinstance(at, datetime) or at.tzinfo is None:
-        raise PydanticCustomError(
-            "as_of",
+        raise ValueError(
             "name a sequence of the journal (a whole number from 0), or a time in ISO 8601 with its offset, "
             "for example 2026-03-01T12:00:00+01:00",
         )
     try:
         return at.astimezone(UTC)
     except OverflowError:
-        raise PydanticCustomError("as_of", "that time is not between the years 1 and 9999 of UTC") from None
+        raise ValueError("that time is not between the years 1 and 9999 of UTC") from None
 
 
 AsOf = Annotated[
