@@ -85,6 +85,41 @@ async def test_a_gate_that_passes_lets_a_card_wait_for_a_slot_and_then_go_on_by_
     assert (history[-1]["to_phase"], history[-1]["reason"]) == ("CHECK", "The gate of BUILD passed.")
 
 
+async def test_a_gate_that_passes_while_a_card_waits_elsewhere_is_heard_when_it_leaves_that_line(
+    workshop: Workshop,
+) -> None:
+    built = {
+        "tasks": (TaskTemplate(id="build"),),
+        "auto_advance": True,
+        "allowed_transitions": ("CHECK", "TODO", "PLAN", "HOLD"),
+    }
+    phases = [
+        phase.model_copy(update=built) if phase.id == "BUILD" else phase for phase in changed(todo=1).phases
+    ]
+    await workshop.load(changed(todo=1).model_copy(update={"phases": tuple(phases)}))
+    await workshop.open("a")
+    for phase_id in ("PLAN", "BUILD"):
+        await workshop.ask("phase.transition", ticket_id="a", to_phase=phase_id)
+    await workshop.comes_to("a", "making")
+    await workshop.open("b")
+    await workshop.comes_to("b", "todo")
+
+    async def stands_in_line() -> bool:
+        return (await workshop.move("a", "todo")).get("state") == "waiting"
+
+    assert await until(stands_in_line, SECONDS)
+    await workshop.ask("phase.settle_gate", ticket_id="a", phase_id="BUILD", visit=1, passed=True)
+
+    async def is_kept_in_mind() -> list[object]:
+        return list(
+            await workshop.world.fetch("SELECT 1 FROM board.events WHERE type = 'board.pull_postponed'")
+        )
+
+    assert await until(is_kept_in_mind, SECONDS)
+    assert (await workshop.ask("board.withdraw_card", ticket_id="a"))["column"] == "todo"
+    await workshop.comes_to("a", "checking")
+
+
 async def test_a_card_that_phase_refuses_returns_with_the_reason_and_frees_its_slot(
     workshop: Workshop,
 ) -> None:
