@@ -148,6 +148,8 @@ def hold_with_claim(
     decision: Decision, task: Task, agent_id: str, claimed_by: str | None
 ) -> tuple[GrantedLock, ...]:
     """Give a task that is being claimed the locks it needs, as long as the claim lasts."""
+    if not task.resources:  # nothing of locks is read then: a claim of many tasks is decided in one round
+        return ()
     wishes = in_order(LockWish(resource_key=resource_key) for resource_key in task.resources)
     asked = Asked(
         request_id=decision.context.new_id(f"lock-request/{task.task_id}"),
