@@ -5,7 +5,9 @@ import json
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -125,17 +127,27 @@ async def test_sixteen_processes_never_hold_a_lock_they_may_not_and_get_it_in_th
     assert {(e.request_id, e.resource_key) for e in events if isinstance(e, LockQueued)} <= answered
     assert outcomes["granted"] > CLIENTS
     assert outcomes["lock_held"] > 0
-    with pytest.raises(AssertionError):
-        judged(with_a_jump(events))
+    assert any(is_refused(jumped) for jumped in islice(jumps(events), 50))
 
 
-def with_a_jump(events: list[Event]) -> list[Event]:
-    """The same history, but somebody is granted at once what it had to wait for: a planted fault."""
+def is_refused(events: list[Event]) -> bool:
+    """Whether the table finds the history wrong."""
+    try:
+        judged(events)
+    except AssertionError:
+        return True
+    return False
+
+
+def jumps(events: list[Event]) -> Iterator[list[Event]]:
+    """Beginnings of the history in which somebody is granted at once what it had to wait for.
+
+    Not each of them is a fault: who waits for two locks may wait for the other one alone.
+    """
     for position, event in enumerate(events):
         if isinstance(event, LockQueued):
             later = (e for e in events[position:] if isinstance(e, LockAcquired))
             own = next((e for e in later if e.request_id == event.request_id), None)
             if own and own.resource_key == event.resource_key:
                 token = own.model_copy(update={"fencing_token": 10**6})
-                return [*events[: position + 1], token]
-    return events
+                yield [*events[: position + 1], token]
