@@ -43,6 +43,15 @@ app = typer.Typer(
     f"Types: {', '.join(TYPES)}, and those that the workflow adds.",
 )
 
+Describe = Annotated[
+    str, typer.Option(metavar="TEXT", help="What the task is to do; the description when absent.")
+]
+Boost = Annotated[
+    bool, typer.Option("--boost", help="The task gets one priority more than the one it was found at.")
+]
+Capability = Annotated[
+    list[str] | None, typer.Option(help="What an agent must be able to do; may be repeated.")
+]
 DiscoveryId = Annotated[str, typer.Argument(help="The discovery's id.")]
 Task = Annotated[
     str | None,
@@ -72,15 +81,9 @@ def record(
         str | None,
         typer.Option("--branch", metavar="PHASE", help="Spawn a task in this phase because of it."),
     ] = None,
-    describe: Annotated[
-        str, typer.Option(metavar="TEXT", help="What the task is to do; the description when absent.")
-    ] = "",
-    boost: Annotated[
-        bool, typer.Option("--boost", help="The task gets one priority more than the one it was found at.")
-    ] = False,
-    capability: Annotated[
-        list[str] | None, typer.Option(help="What an agent must be able to do; may be repeated.")
-    ] = None,
+    describe: Describe = "",
+    boost: Boost = False,
+    capability: Capability = None,
     metadata: Annotated[str, typer.Option(metavar="JSON", help="For programs; @FILE and - are read.")] = "{}",
     task: Task = None,
     actor: As = OPERATOR_NAME,
@@ -109,15 +112,9 @@ def branch(
     discovery_id: DiscoveryId,
     phase: Annotated[str, typer.Argument(help="Phase in which the task is spawned.")],
     *,
-    describe: Annotated[
-        str, typer.Option(metavar="TEXT", help="What the task is to do; the description when absent.")
-    ] = "",
-    boost: Annotated[
-        bool, typer.Option("--boost", help="The task gets one priority more than the one it was found at.")
-    ] = False,
-    capability: Annotated[
-        list[str] | None, typer.Option(help="What an agent must be able to do; may be repeated.")
-    ] = None,
+    describe: Describe = "",
+    boost: Boost = False,
+    capability: Capability = None,
     actor: As = OPERATOR_NAME,
     as_json: Json = False,
 ) -> None:
