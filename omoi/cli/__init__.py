@@ -15,6 +15,7 @@ from omoi.cli import (
     discover,
     gates,
     graph,
+    guardian,
     handoffs,
     locks,
     memory,
@@ -43,6 +44,7 @@ timeline.register(tickets.app)
 tickets.app.add_typer(blockers.app, name="blocker")
 app.add_typer(tickets.app, name="ticket")
 app.add_typer(gates.app, name="gate")
+app.add_typer(guardian.app, name="guardian")
 app.add_typer(board.app, name="board")
 app.add_typer(context.app, name="context")
 app.add_typer(discover.app, name="discover")

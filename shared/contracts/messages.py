@@ -81,6 +81,11 @@ def owner_of(noun: str) -> str:
     return OWNERS.get(noun, noun)
 
 
+def owners() -> frozenset[str]:
+    """The services that announce events, as far as their contracts are imported."""
+    return frozenset(event.owner() for event in Event.known.values()) - set(SHARED_NOUNS)
+
+
 class Contract(BaseModel):
     """Frozen, and strict about fields it does not know: a typo is refused at the door."""
 

@@ -1,0 +1,1 @@
+"""What the guardian does when it hears of the other services."""
