@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from itertools import chain, count
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +13,8 @@ import structlog
 
 from shared.kernel import tracing
 from shared.kernel.decider import Lookup
-from shared.kernel.draft import Desk, Draft, Missing, Wait
+from shared.kernel.desk import Desk, Missing
+from shared.kernel.draft import Draft, Wait
 from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome
 from shared.kernel.metrics import Metrics
 from shared.kernel.store import Appended, Held, Moved, Store, Stored
@@ -210,6 +212,8 @@ class Batcher:
             except Missing as missing:
                 more = [draft.probe(envelope) for envelope in envelopes[index + 1 :]]
                 await self._load([missing, *(m for m in more if m)], found)
+        if draft.endings:
+            draft.recall(await self._store.named(list(chain.from_iterable(draft.endings.values()))))
         self._metrics.decide_seconds.labels(self._store.service.name).observe(perf_counter() - started)
         return draft
 
@@ -230,12 +234,12 @@ class Batcher:
         outcome = await self._store.append(draft.batch)
         if isinstance(outcome, Moved):
             return outcome
+        self._positions(draft, outcome)
         if not draft.batch.commands:
             return None
         name = self._store.service.name
         self._metrics.commit_seconds.labels(name).observe(perf_counter() - started)
         self._metrics.batch_size.labels(name).observe(len(draft.batch.commands))
-        self._positions(draft, outcome)
         return None
 
     @staticmethod
@@ -243,7 +247,9 @@ class Batcher:
         first = appended.last_position - len(draft.batch.events) + 1
         for envelope, outcome in draft.outcomes:
             if isinstance(outcome, Answered) and outcome.answer["ok"]:
-                number_events(outcome.answer, first + draft.offsets[envelope.key])
+                number_events(outcome.answer["events"], first + draft.offsets[envelope.key])
+        for envelope, wait in draft.waiting:
+            number_events(wait.noted, first + draft.offsets[envelope.key])
 
     def _keep(self, draft: Draft, changes: int) -> None:
         for stream, held in draft.batch.streams.items():
@@ -252,6 +258,7 @@ class Batcher:
         while len(self._cache) > CACHED_STREAMS:
             self._cache.popitem(last=False)
         for envelope, wait in draft.waiting:
+            envelope.noted, envelope.seen = [*envelope.noted, *wait.noted], wait.seen or {}
             if self._draining:
                 draft.outcomes.append((envelope, Deferred(SHUTTING_DOWN)))
             elif changes != self._changes:  # another replica's change came while this was decided without it
@@ -276,14 +283,21 @@ class Batcher:
             self._wait(envelope, Wait(datetime.now(UTC), {}))
 
 
-def number_events(answer: dict[str, Any], first_position: int) -> None:
-    """Write the positions into an answer's events."""
-    for offset, event in enumerate(answer["events"]):
-        event["position"] = first_position + offset
+def number_events(events: Sequence[dict[str, Any]], first_position: int) -> None:
+    """Write the positions into a command's events, of which the first of its own has that one.
+
+    Those that were committed before have theirs; one `before` it in its batch is so many places away.
+    """
+    own = count(first_position)
+    for event in events:
+        if "before" in event:
+            event["position"] = first_position - event.pop("before")
+        elif "position" not in event:
+            event["position"] = next(own)
 
 
 def with_positions(stored: Stored) -> dict[str, Any]:
     """A stored answer as it was first given."""
     if stored.answer["ok"]:
-        number_events(stored.answer, stored.first_position)
+        number_events(stored.answer["events"], stored.first_position)
     return stored.answer

@@ -1,9 +1,11 @@
 """Deciding a batch of commands in memory, in arrival order, each seeing the ones before it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
+from itertools import chain
+from math import inf
+from typing import Any
 from uuid import UUID, uuid5
 
 import orjson
@@ -18,84 +20,30 @@ from shared.kernel.decider import (
     CancelTimer,
     Context,
     Facts,
-    Lookup,
     NotAuthorised,
-    Past,
     Refused,
     Rule,
     Timer,
     Unavailable,
     Waiting,
 )
+from shared.kernel.desk import Desk, Missing
 from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome, refusal_answer
-from shared.kernel.store import Batch, Held, Store
+from shared.kernel.store import Batch, Held, Span, Store
 from shared.kernel.wire import KEY, MAX_EVENT_BYTES
 
-S = TypeVar("S")
-T = TypeVar("T")
 log = structlog.get_logger()
 NEVER_WAITS = timedelta(days=1)
 """A durable command's sender is not there to wait: it is decided as if its patience were over."""
 
 
-class Missing(Exception):
-    """A rule asked for something that is not in memory yet."""
-
-    def __init__(self, stream: str | None = None, lookup: Lookup[Any] | None = None) -> None:
-        super().__init__(stream or lookup)
-        self.stream = stream
-        self.lookup = lookup
-
-
-class Desk(Past):
-    """The past as one batch sees it: what was loaded, overlaid with what the batch has decided so far."""
-
-    def __init__(self, store: Store, held: dict[str, Held], found: dict[Lookup[Any], Any]) -> None:
-        self._store = store
-        self._loaded = held
-        self._found = found
-        self.decided: dict[str, Held] = {}
-        self.begin()
-
-    def begin(self) -> None:
-        """Note from here on what is consulted: another command is about to be decided."""
-        self.consulted: set[str] = set()
-        self.searched = False
-
-    def of(self, state: type[S], key: str) -> S:
-        """State of one aggregate, the batch's own decisions included."""
-        return cast(S, self.held(self._store.stream(state, key)).state)
-
-    def held(self, stream: str) -> Held:
-        """Version and state of a stream, noted as consulted."""
-        held = self.decided.get(stream) or self._loaded.get(stream)
-        if held is None:
-            raise Missing(stream=stream)
-        self.consulted.add(stream)
-        return held
-
-    def find(self, lookup: Lookup[T]) -> T:
-        """Answer of a lookup; the same lookup is asked once a batch."""
-        self.searched = True
-        if lookup not in self._found:
-            raise Missing(lookup=lookup)
-        return cast(T, self._found[lookup])
-
-    def loaded_version(self, stream: str) -> int:
-        """The version the commit must still find."""
-        return self._loaded[stream].version
-
-    def seen(self) -> dict[str, int] | None:
-        """Version of each stream that was consulted; None when an index was, as any change may alter that."""
-        return None if self.searched else {stream: self.held(stream).version for stream in self.consulted}
-
-
 @dataclass(frozen=True)
 class Wait:
-    """How long a command waits, and what would have it decided again before."""
+    """How long a command waits, what would have it decided again before, and what it did so far."""
 
     until: datetime
     seen: Mapping[str, int] | None
+    noted: Sequence[dict[str, Any]] = ()
 
     def concerned_by(self, changed: Mapping[str, Held]) -> bool:
         """Whether the rule might say something else now."""
@@ -131,6 +79,8 @@ class Draft:
     waiting: list[tuple[Envelope, Wait]] = field(default_factory=list)
     offsets: dict[str, int] = field(default_factory=dict)
     """Key of a command -> how many events of the batch come before its own."""
+    endings: dict[str, list[Span]] = field(default_factory=dict)
+    """Key of a command that has waited -> what ended that, as far as it was committed before."""
 
     def probe(self, envelope: Envelope) -> Missing | None:
         """What the command would ask for; nothing is decided."""
@@ -156,8 +106,8 @@ class Draft:
         except Missing:
             raise
         except Waiting as waiting:
-            self._note(envelope, waiting.facts)
-            self.waiting.append((envelope, Wait(waiting.until, self.desk.seen())))
+            noted = self._note(envelope, waiting.facts)
+            self.waiting.append((envelope, Wait(waiting.until, self.desk.seen(), noted)))
         except Unavailable as unavailable:
             self._rely_on_what_was_read()
             self.outcomes.append((envelope, Deferred(str(unavailable))))
@@ -224,12 +174,41 @@ class Draft:
             "ok": True,
             "command_id": envelope.id,
             "result": effects.result,
-            "events": [
-                {"type": event.wire_name(), "stream": stream, "version": version}
-                for stream, version, event in effects.events
-            ],
+            "events": [*envelope.noted, *(_named(effects) or self._ending(envelope))],
         }
         return self._written(envelope, effects)
+
+    def _ending(self, envelope: Envelope) -> list[dict[str, Any]]:
+        """What has happened, since the command last began to wait, to the streams that it has read.
+
+        Named by the answer of one that does nothing itself in the end: others did it, and it tells.
+        """
+        seen = {stream: envelope.seen[stream] for stream in envelope.seen.keys() & self.desk.consulted}
+        spans = [Span(stream, version, self.desk.loaded_version(stream)) for stream, version in seen.items()]
+        if spans := [span for span in spans if span.behind < span.upto]:
+            self.endings[envelope.key] = spans
+        mine = len(self.batch.events)
+        return [
+            {"type": type_, "stream": stream, "version": version, "before": mine - place}
+            for place, (stream, version, _, type_, *_) in enumerate(self.batch.events)
+            if version > seen.get(stream, version)
+        ]
+
+    def recall(self, happened: Mapping[Span, Sequence[dict[str, Any]]]) -> None:
+        """Put into the answers what was committed before this batch and ended a wait."""
+        answers = {
+            envelope.key: outcome.answer
+            for envelope, outcome in self.outcomes
+            if isinstance(outcome, Answered)
+        }
+        for place, (key, _, offset) in enumerate(self.batch.commands):
+            if key in self.endings:
+                events = [
+                    *answers[key]["events"],
+                    *chain.from_iterable(map(happened.__getitem__, self.endings[key])),
+                ]
+                answers[key]["events"] = sorted(events, key=lambda event: event.get("position", inf))
+                self.batch.commands[place] = (key, dumps(answers[key]), offset)
 
     def _refused(self, envelope: Envelope, refused: Refused) -> Effects:
         effects = self._effects(refused.facts)
@@ -287,9 +266,12 @@ class Draft:
         self._remember(effects)
         self.outcomes.append((envelope, Answered(effects.answer)))
 
-    def _note(self, envelope: Envelope, facts: Facts) -> None:
-        """Take facts of a command that has no answer yet."""
-        self._remember(self._written(envelope, self._effects(facts)))
+    def _note(self, envelope: Envelope, facts: Facts) -> list[dict[str, Any]]:
+        """Take facts of a command that has no answer yet; its events, as the answer will name them."""
+        self.offsets[envelope.key] = len(self.batch.events)
+        effects = self._written(envelope, self._effects(facts))
+        self._remember(effects)
+        return _named(effects)
 
     def _remember(self, effects: Effects) -> None:
         self._rely_on_what_was_read()
@@ -305,6 +287,14 @@ class Draft:
         """
         for stream in self.desk.consulted:
             self.batch.reads.setdefault(stream, self.desk.loaded_version(stream))
+
+
+def _named(effects: Effects) -> list[dict[str, Any]]:
+    """The events as an answer names them; their positions are known when they are committed."""
+    return [
+        {"type": event.wire_name(), "stream": stream, "version": version}
+        for stream, version, event in effects.events
+    ]
 
 
 class EventTooLarge(Refused):

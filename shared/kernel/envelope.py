@@ -1,6 +1,6 @@
 """A command on its way through the kernel, and the ways it can end."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -68,6 +68,10 @@ class Envelope:
     """Key and due time, when a timer sent it."""
     span: Span | None = None
     """The trace's record of it, while one is kept."""
+    noted: Sequence[dict[str, Any]] = ()
+    """What it has brought about while it waited, as answers name events."""
+    seen: Mapping[str, int] = field(default_factory=dict)
+    """Version of each stream that it had read when it last began to wait."""
     answer: Callable[[Outcome], Awaitable[None]] = field(default=_nobody)
 
     @property

@@ -25,6 +25,8 @@ S = TypeVar("S")
 APPEND_WIDTH = 24
 APPEND_PARAMETERS = ", ".join(f"${number}" for number in range(1, APPEND_WIDTH + 1))
 """Of the function `append` in schema.sql."""
+NAMED = ("type", "stream", "version", "position")
+"""How an answer names an event."""
 APPENDED = "(SELECT last_position FROM appended) IS NOT NULL"
 
 IndexChange = tuple[Callable[..., str], Table]
@@ -37,6 +39,15 @@ class Held:
 
     version: int
     state: Any
+
+
+@dataclass(frozen=True)
+class Span:
+    """The events of a stream behind one version, up to another."""
+
+    stream: str
+    behind: int
+    upto: int
 
 
 @dataclass(frozen=True)
@@ -198,6 +209,21 @@ class Store:
     async def events_of(self, stream: str) -> list[Recorded]:
         """History of one stream."""
         return await self._events("stream = $1 ORDER BY version", stream)
+
+    async def named(self, spans: Sequence[Span]) -> dict[Span, list[dict[str, Any]]]:
+        """Events as answers name them."""
+        async with self.pool.acquire() as connection:
+            rows = await connection.fetch(
+                "SELECT s.place, e.type, e.stream, e.version, e.position"
+                " FROM unnest($1::text[], $2::integer[], $3::integer[])"
+                " WITH ORDINALITY AS s (stream, behind, upto, place)"
+                " JOIN events e ON e.stream = s.stream AND e.version > s.behind AND e.version <= s.upto",
+                *([getattr(span, name) for span in spans] for name in ("stream", "behind", "upto")),
+            )
+        found: dict[Span, list[dict[str, Any]]] = {span: [] for span in spans}
+        for place, *named in rows:
+            found[spans[place - 1]].append(dict(zip(NAMED, named, strict=True)))
+        return found
 
     async def events_between(self, first: int, last: int, limit: int = 1000) -> list[asyncpg.Record]:
         """Rows of the log from position `first` to `last`, at most `limit` of them."""

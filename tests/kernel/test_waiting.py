@@ -13,7 +13,7 @@ from shared.kernel.decider import Context, Facts, Past, Waiting
 from shared.kernel.runtime import Runtime
 from shared.testing.world import World, until
 from tests.kernel import till
-from tests.kernel.faults import as_one_batch
+from tests.kernel.faults import as_one_batch, locked, queued, waits_for_the_lock
 from tests.kernel.till import Till, TillPaid, TillRef, TooFewCoins
 
 DECIDED: Counter[str] = Counter()
@@ -21,16 +21,18 @@ DECIDED: Counter[str] = Counter()
 
 
 class AwaitCoins(Command):
-    """Wait until a till holds a coin; with `note`, put one into another till on the way."""
+    """Wait until a till holds a coin; with `note_in`, put one into another till on the way."""
 
     till_id: Key
     note_in: Key | None = None
+    take: bool = False
 
 
 def await_coins(command: AwaitCoins, past: Past, context: Context) -> Facts:
     DECIDED[command.till_id] += 1
     if coins := past.of(Till, command.till_id).coins:
-        return [TillRef(till_id=command.till_id, coins=coins)]
+        taken = [TillPaid(till_id=command.till_id, coins=-1)] if command.take else []
+        return [*taken, TillRef(till_id=command.till_id, coins=coins)]
     if context.at >= context.received_at + timedelta(seconds=60):
         raise TooFewCoins("No coin came.")
     noted = command.note_in and not past.of(Till, command.note_in).coins
@@ -55,8 +57,11 @@ async def opened(world: World, *till_ids: str) -> None:
         assert (await world.ask("till.open_till", {"till_id": till_id}))["ok"]
 
 
-def waiting(world: World, till_id: str, **body: Any) -> "asyncio.Task[dict[str, Any]]":
-    return asyncio.create_task(world.ask("till.await_coins", {"till_id": till_id, **body}, seconds=90))
+def waiting(
+    world: World, till_id: str, command_id: str | None = None, **body: Any
+) -> "asyncio.Task[dict[str, Any]]":
+    asked = world.ask("till.await_coins", {"till_id": till_id, **body}, command_id=command_id, seconds=90)
+    return asyncio.create_task(asked)
 
 
 async def stand(count: int, *replicas: Runtime) -> None:
@@ -124,3 +129,62 @@ async def test_what_another_replica_changed_is_not_missed(tills: World) -> None:
         for name in names:
             await pay(tills, name)
         assert all(answer["ok"] for answer in await asyncio.gather(*asks))
+
+
+async def named(world: World, *events: tuple[str, int]) -> list[dict[str, Any]]:
+    """Events of tills as an answer names them, by till and version."""
+    rows = await world.fetch("SELECT type, stream, version, position FROM till.events")
+    found = {(row["stream"], row["version"]): dict(row) for row in rows}
+    return [found[f"till-{till_id}", version] for till_id, version in events]
+
+
+async def test_the_answer_names_what_it_noted_and_what_ended_its_wait(tills: World) -> None:
+    async with tills.running(patient) as [replica]:
+        await opened(tills, "a", "noted")
+        asked = waiting(tills, "a", note_in="noted", command_id="mine")
+        await stand(1, replica)
+        await pay(tills, "noted")
+        await stand(1, replica)
+        await pay(tills, "a")
+        answer = await asked
+        assert answer["events"] == await named(tills, ("noted", 2), ("a", 2))
+        assert await waiting(tills, "a", note_in="noted", command_id="mine") == answer
+
+
+async def test_the_answer_names_what_another_replica_did(tills: World) -> None:
+    async with tills.running(patient) as [replica]:
+        await opened(tills, "a")
+        asked = waiting(tills, "a")
+        await stand(1, replica)
+        async with tills.running(till.till) as [other]:
+            envelope = replace(next(iter(replica._batcher._waiting)), id="theirs")
+            envelope.name, envelope.command = "pay", till.Pay(till_id="a", coins=1)
+            await other._batcher.submit(envelope)
+            assert (await asked)["events"] == await named(tills, ("a", 2))
+
+
+async def test_what_ended_its_wait_in_its_own_batch_is_named_too(tills: World) -> None:
+    async with tills.running(patient) as [replica]:
+        await opened(tills, "a")
+        asked = waiting(tills, "a", command_id="mine")
+        await stand(1, replica)
+        async with locked(tills):
+            first = asyncio.create_task(tills.ask("till.open_till", {"till_id": "in-front"}, seconds=60))
+            await until(lambda: waits_for_the_lock(tills), 30)
+            paid = [asyncio.create_task(pay(tills, "a")) for _ in range(2)]
+            await queued(replica, 2)
+            replica._batcher.stir()
+        await asyncio.gather(first, *paid)
+        answer = await asked
+        assert answer["result"]["coins"] == 2
+        assert answer["events"] == await named(tills, ("a", 2), ("a", 3))
+        assert await waiting(tills, "a", command_id="mine") == answer
+
+
+async def test_one_that_does_something_in_the_end_names_that_alone(tills: World) -> None:
+    async with tills.running(patient) as [replica]:
+        await opened(tills, "a")
+        asked = waiting(tills, "a", take=True)
+        await stand(1, replica)
+        await pay(tills, "a")
+        assert (await asked)["events"] == await named(tills, ("a", 3))
