@@ -113,7 +113,7 @@ $$;
 CREATE FUNCTION nearest(model_id_ smallint, wanted vector, filter memory_filter, at_most integer)
 RETURNS TABLE (memory_id text, cosine double precision) LANGUAGE plpgsql STABLE
 SET enable_seqscan = off SET enable_sort = off
-SET hnsw.ef_search = 160 SET hnsw.iterative_scan = relaxed_order
+SET hnsw.ef_search = 120 SET hnsw.iterative_scan = relaxed_order
 AS $$
 DECLARE
     few CONSTANT integer := 500;
