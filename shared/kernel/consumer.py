@@ -89,7 +89,7 @@ class Consumer:
         self._metrics = metrics
         self._effect = effect
         self._check_seconds = check_seconds
-        self._parking = Parking(pool, client, service, self.name)
+        self._parking = Parking(pool, client, metrics, service, self.name)
         self._marks: dict[str, int] = {}
         self._pull: Pull | None = None
         self._progress = asyncio.Condition()

@@ -31,13 +31,13 @@ class Pages:
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Send) -> None:
         if scope["type"] != "http":
             return
-        status, kind, body = self._page(scope["path"])
+        status, kind, body = await self._page(scope["path"])
         await send(
             {"type": "http.response.start", "status": status, "headers": [(b"content-type", kind.encode())]}
         )
         await send({"type": "http.response.body", "body": body})
 
-    def _page(self, path: str) -> tuple[int, str, bytes]:
+    async def _page(self, path: str) -> tuple[int, str, bytes]:
         if path == "/livez":
             return 200, JSON, b'{"alive":true}'
         if path == "/readyz":
@@ -45,6 +45,7 @@ class Pages:
             ready = all(one["ready"] for one in health)
             return (200 if ready else 503), JSON, orjson.dumps({"ready": ready, "services": health})
         if path == "/metrics":
+            await asyncio.gather(*(runtime.vitals.read() for runtime in self._runtimes.values()))
             return 200, CONTENT_TYPE_LATEST, generate_latest(self._metrics.registry)
         runtime = self._runtimes.get(path.removeprefix("/asyncapi/"))
         if runtime is not None:

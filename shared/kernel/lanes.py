@@ -19,7 +19,9 @@ from shared.kernel.consumer import AWAY
 from shared.kernel.decider import NAMESPACE, Refused, Unavailable
 from shared.kernel.door import Door
 from shared.kernel.draft import dumps
+from shared.kernel.durables import COMMANDS
 from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome, answer_of
+from shared.kernel.metrics import Metrics
 from shared.kernel.pull import ConsumerGone, Pull, durable
 
 log = structlog.get_logger()
@@ -58,8 +60,9 @@ class AskedLane:
 class DurableLane:
     """Commands from the work queue: acknowledged once their effect is committed."""
 
-    def __init__(self, service: str, door: Door, batcher: Batcher, client: Client) -> None:
+    def __init__(self, service: str, door: Door, batcher: Batcher, client: Client, metrics: Metrics) -> None:
         self._service = service
+        self._metrics = metrics
         self._door = door
         self._batcher = batcher
         self._client = client
@@ -129,7 +132,7 @@ class DurableLane:
 
     async def _dead_letter(self, envelope: Envelope, message: Msg, error: Exception) -> None:
         await self._client.jetstream().publish(
-            wire.dead_subject(self._service, "commands"),
+            wire.dead_subject(self._service, COMMANDS),
             message.data,
             headers={
                 wire.MSG_ID: f"commands/{envelope.id}",
@@ -138,6 +141,7 @@ class DurableLane:
                 **{name: value for name, value in (message.headers or {}).items() if name.startswith("ce-")},
             },
         )
+        self._metrics.dead_letters.labels(self._service, COMMANDS).inc()
 
 
 async def reply_to(client: Client, subject: str, answer: dict[str, Any]) -> None:

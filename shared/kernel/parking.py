@@ -9,15 +9,19 @@ import orjson
 from nats.aio.client import Client
 
 from shared.kernel import wire
+from shared.kernel.metrics import Metrics
 from shared.kernel.received import Received
 
 
 class Parking:
     """The parked keys of one consumer."""
 
-    def __init__(self, pool: asyncpg.Pool, client: Client, service: str, consumer: str) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, client: Client, metrics: Metrics, service: str, consumer: str
+    ) -> None:
         self._pool = pool
         self._client = client
+        self._metrics = metrics
         self._service = service
         self._consumer = consumer
         self._keys: set[str] = set()
@@ -66,6 +70,7 @@ class Parking:
                 "omoi-attempts": str(attempts),
             },
         )
+        self._metrics.dead_letters.labels(self._service, self._consumer).inc()
 
     async def park(self, connection: Any, event: Received, error: Exception, attempts: int) -> None:
         """Park the event that broke; from now on its key waits."""

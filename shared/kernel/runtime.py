@@ -44,6 +44,7 @@ from shared.kernel.streams import provision
 from shared.kernel.telemetry import LEASE as TELEMETRY
 from shared.kernel.telemetry import Telemetry
 from shared.kernel.timing import Timers
+from shared.kernel.vitals import Vitals
 
 log = structlog.get_logger()
 
@@ -161,6 +162,7 @@ class Runtime:
         self._activities = Activities(service, self._reading, self._client, self._leases, self._metrics)
         self._telemetry = Telemetry(service, self._reading, self._client, self._leases)
         self._batcher = Batcher(self._store, self._find, self._metrics, self._committed)
+        self.vitals = Vitals(self._store, self._client, self._metrics, self.problems)
         self._relay = Relay(
             self._store,
             self._client,
@@ -173,7 +175,7 @@ class Runtime:
         self._timers = Timers(self._store, self._batcher.submit)
         self._door = Door(service, self._grants(), allow_anonymous=self._settings.allow_anonymous)
         self._asked = AskedLane(self._door, self._batcher, self._client)
-        self._durable = DurableLane(service.name, self._door, self._batcher, self._client)
+        self._durable = DurableLane(service.name, self._door, self._batcher, self._client, self._metrics)
         self._consumers = [self._consumer(effect) for effect in effects]
         self._operations = Operations(
             self._store,
@@ -386,10 +388,5 @@ class Runtime:
     def health(self) -> dict[str, Any]:
         """Ready or not and why, and how far behind it is."""
         problems = self.problems()
-        return {"service": self.service.name, "ready": not problems, "problems": problems, "lag": self._lag()}
-
-    def _lag(self) -> int:
-        value = 0.0
-        for consumer in self._consumers:
-            value += self._metrics.consumer_lag.labels(self.service.name, consumer.name)._value.get()
-        return int(value + self._metrics.relay_lag.labels(self.service.name)._value.get())
+        lag = self.vitals.lag()
+        return {"service": self.service.name, "ready": not problems, "problems": problems, "lag": lag}
