@@ -18,12 +18,19 @@ from uuid_utils import uuid7
 from shared.contracts.messages import ANONYMOUS, Command, Query
 from shared.kernel import wire
 from shared.kernel.received import Received, Unreadable, from_message
+from shared.kernel.servers import nats_servers
 
 TRY_SECONDS = 10.0
 """How long one try waits for its answer."""
 PATIENCE_SECONDS = 30.0
 """How long a command is tried again, with the same id, while nobody answers."""
 PAUSE_SECONDS = 0.25
+LEADERLESS = (
+    nats.errors.TimeoutError,
+    nats.errors.ConnectionReconnectingError,
+    nats.js.errors.NoStreamResponseError,
+)
+"""What publishing to a stream raises while its cluster chooses another leader."""
 
 
 class ClientError(Exception):
@@ -97,11 +104,12 @@ class Client:
 
     @classmethod
     async def connect(cls, url: str, actor: str | None = None, *, seconds: float = 3.0) -> Self:
-        """Connect; raises `Unreachable` when no broker answers within `seconds`."""
+        """Connect to a server or to any node of a cluster; raises `Unreachable` when none answers in time."""
+        servers = nats_servers(url)
         try:
             async with asyncio.timeout(seconds):
                 connection = await nats.connect(
-                    url,
+                    **servers._asdict(),
                     name=actor or ANONYMOUS,
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=1,
@@ -109,7 +117,9 @@ class Client:
                     error_cb=_quiet,
                 )
         except (OSError, TimeoutError, nats.errors.Error) as error:
-            raise Unreachable(f"No NATS server answers at {_without_password(url)}: {error!r}.") from error
+            raise Unreachable(
+                f"No NATS server answers at {', '.join(servers.servers)}: {error!r}."
+            ) from error
         return cls(connection, url, actor)
 
     async def __aenter__(self) -> Self:
@@ -182,12 +192,24 @@ class Client:
         headers = {wire.CE_ID: identity, wire.MSG_ID: identity} | (
             {wire.REPLY_TO: reply_to} if reply_to else {}
         )
-        subject = wire.command_subject("cmd", service, name, self.actor)
-        try:
-            await self.connection.jetstream().publish(subject, body, headers=headers, timeout=TRY_SECONDS)
-        except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
-            raise Unreachable(f"The broker did not take the command: {error!r}.") from error
+        await self._keep(wire.command_subject("cmd", service, name, self.actor), body, headers)
         return identity
+
+    async def _keep(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Publish until the broker has it: a cluster whose leader is gone takes nothing for some seconds."""
+        js = self.connection.jetstream(timeout=TRY_SECONDS)
+        deadline = monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                await js.publish(subject, body, headers=dict(headers))
+            except LEADERLESS as error:
+                if monotonic() + PAUSE_SECONDS > deadline:
+                    raise Unreachable(f"The broker did not take the command: {error!r}.") from error
+            except (nats.errors.Error, TimeoutError) as error:
+                raise Unreachable(f"The broker did not take the command: {error!r}.") from error
+            else:
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def query(self, query: Query, *, patience: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Ask a question; raises `RefusedByService` when there is nothing to answer."""
@@ -276,11 +298,6 @@ def _check_size(body: bytes) -> None:
             f"The message has {len(body)} bytes; the broker takes at most {wire.MAX_BODY_BYTES}. "
             "Hand large contents in as files, by path and hash."
         )
-
-
-def _without_password(url: str) -> str:
-    scheme, _, rest = url.rpartition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if scheme else rest.rpartition("@")[2]
 
 
 async def _quiet(_: Exception) -> None:

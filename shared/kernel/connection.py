@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable
 import structlog
 from faststream import AckPolicy
 from faststream.nats import NatsBroker
+from faststream.nats.security import NatsUserPassword
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+
+from shared.kernel.servers import nats_servers
 
 log = structlog.get_logger()
 WATCH_SECONDS = 1.0
@@ -84,8 +87,10 @@ def door_broker(
     called at a normal stop only, or when something is badly wrong. Pings find a dead server within 20 s.
     Exceptions are logged by FastStream's own logger, which stays silent about every message received.
     """
+    servers, user, password = nats_servers(nats_url)
     return NatsBroker(
-        nats_url,
+        servers,
+        security=NatsUserPassword(user, password or "") if user else None,
         name=f"omoi-{service}",
         inbox_prefix=f"_INBOX.{service}".encode(),
         apply_types=False,

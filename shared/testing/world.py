@@ -23,6 +23,7 @@ from shared.kernel.declaration import Service
 from shared.kernel.journal import metadata as journal_metadata
 from shared.kernel.metrics import Metrics
 from shared.kernel.runtime import Runtime
+from shared.kernel.servers import nats_servers
 from shared.kernel.settings import Settings
 
 STREAMS = (wire.COMMANDS_STREAM, wire.EVENTS_STREAM, wire.DEAD_STREAM)
@@ -162,7 +163,7 @@ async def world(database_url: str, nats_url: str) -> AsyncIterator[World]:
     """A new database on the server of `database_url`, and streams without a message."""
     name = f"test_{uuid4().hex[:12]}"
     await _administer(database_url, f'CREATE DATABASE "{name}"')
-    client = await nats.connect(nats_url, max_reconnect_attempts=-1)
+    client = await nats.connect(**nats_servers(nats_url)._asdict(), max_reconnect_attempts=-1)
     try:
         # The embedded broker's supervisor takes a store without any stream for a lost one.
         await client.jetstream().add_stream(name="TESTS", subjects=["tests"])
