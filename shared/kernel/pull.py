@@ -23,6 +23,9 @@ log = structlog.get_logger()
 EXPIRES_SECONDS = 20.0
 GRACE_SECONDS = 3.0
 IDLE_SECONDS = 10.0
+HEARTBEAT_SECONDS = 2.0
+SILENCE_SECONDS = 5.0
+"""Two heartbeats that did not come: the node that was to serve our requests is gone, and they with it."""
 
 
 class ConsumerGone(Exception):
@@ -46,6 +49,7 @@ class Pull:
         self._signal = asyncio.Event()
         self._requests: dict[str, tuple[int, float]] = {}
         self._number = 0
+        self._heard = 0.0
         self._inbox = ""
         self._subscription: Any = None
         self._gone: str | None = None
@@ -75,7 +79,7 @@ class Pull:
             left = deadline - monotonic()
             if left <= 0:
                 return []
-            await self._wait(min(left, EXPIRES_SECONDS))
+            await self._wait(min(left, HEARTBEAT_SECONDS))
         taken = [self._arrived.popleft() for _ in range(min(self._batch, len(self._arrived)))]
         await self._ask()
         return taken
@@ -114,6 +118,9 @@ class Pull:
 
     async def _ask(self) -> None:
         now = monotonic()
+        if not self._requests or now - self._heard > SILENCE_SECONDS:
+            self._requests.clear()
+            self._heard = now
         self._requests = {inbox: r for inbox, r in self._requests.items() if r[0] > 0 and r[1] > now}
         wanted = self._batch - len(self._arrived) - sum(left for left, _ in self._requests.values())
         if wanted <= self._batch // 2:
@@ -123,13 +130,22 @@ class Pull:
         self._requests[inbox] = (wanted, now + EXPIRES_SECONDS + GRACE_SECONDS)
         await self._client.publish(
             f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._config.durable_name}",
-            orjson.dumps({"batch": wanted, "expires": int(EXPIRES_SECONDS * 1e9)}),
+            orjson.dumps(
+                {
+                    "batch": wanted,
+                    "expires": int(EXPIRES_SECONDS * 1e9),
+                    "idle_heartbeat": int(HEARTBEAT_SECONDS * 1e9),
+                }
+            ),
             reply=inbox,
         )
 
     async def _receive(self, message: Msg) -> None:
         # A delivered message bears its own subject, a status the inbox it answers.
         status = (message.headers or {}).get("Status") if message.subject.startswith(self._inbox) else None
+        self._heard = monotonic()
+        if status == "100":  # a heartbeat
+            return
         if status is None:
             self._arrived.append(message)
             self._spend()

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import asyncpg
-import nats.errors
 import nats.js.errors
 import orjson
 import structlog
@@ -20,6 +19,7 @@ from shared.kernel.leases import Leases
 from shared.kernel.metrics import Metrics
 from shared.kernel.publishing import publish_all, publish_atomically
 from shared.kernel.store import Store
+from shared.kernel.streams import BROKER_AWAY
 from shared.kernel.waking import pinged
 
 log = structlog.get_logger()
@@ -33,8 +33,6 @@ ATOMIC_FROM = 30
 """An atomic batch costs four syncs of the disk however large it is, a message on its own costs one."""
 POLL_SECONDS = 1.0
 ACK_SECONDS = 5.0
-
-BROKER_AWAY = (nats.errors.Error, nats.js.errors.Error, OSError, asyncio.TimeoutError)
 
 Refilled = Callable[[int, int, str], Awaitable[None]]
 """Called with the position the broker still held, how many events it had lost, and why."""
@@ -195,7 +193,9 @@ class Relay:
         for ack in acks:
             if not ack.duplicate:
                 self._onward(ack.seq)
-        return max(ack.seq for ack in acks)
+        return acks[
+            -1
+        ].seq  # not the highest: while the broker changed leaders an earlier one may have come later
 
     def _onward(self, sequence: int) -> int:
         """The place of a message just published; it must lie behind everything published before."""
@@ -290,8 +290,10 @@ class Relay:
                 message = await self._js.get_last_msg(wire.EVENTS_STREAM, wire.noun_subjects(noun))
             except nats.js.errors.NotFoundError:
                 continue
-            position = int((message.headers or {}).get(wire.POSITION, 0))
-            held = max(held, Held(position, message.seq or 0))
+            headers = message.headers or {}
+            # Who may read the stream can have the broker copy an event of another service to any subject.
+            if headers.get(wire.CE_SOURCE) == wire.source_of(self._service):
+                held = max(held, Held(int(headers.get(wire.POSITION, 0)), message.seq or 0))
         return held
 
     async def _refill(self, held: Held, cursor: int, reason: str) -> None:

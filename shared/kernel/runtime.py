@@ -40,7 +40,7 @@ from shared.kernel.relay import LEASE as RELAY
 from shared.kernel.relay import Relay
 from shared.kernel.settings import Settings
 from shared.kernel.store import Store
-from shared.kernel.streams import provision
+from shared.kernel.streams import provision, until_provisioned
 from shared.kernel.telemetry import LEASE as TELEMETRY
 from shared.kernel.telemetry import Telemetry
 from shared.kernel.timing import Timers
@@ -101,7 +101,7 @@ class Runtime:
         )
         await self._broker.connect()
         self._client: Client = harden(self._broker.connection)
-        await self._provision()
+        await until_provisioned(self._provision)
         self._assemble()
         self._spawn("batcher", self._batcher.run)
         await self._give_start_commands()
