@@ -1,7 +1,6 @@
 """`omoi up`, `serve`, `migrate` and `doctor`: the system itself."""
 
 import asyncio
-import signal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,18 +11,9 @@ from shared.client import Client, ClientError
 from shared.kernel import logs
 
 if TYPE_CHECKING:
-    from omoi.host import Host
+    from omoi.process import Host
 
 HEALTH_SECONDS = 2.0
-
-
-def until_signal() -> asyncio.Event:
-    """An event that SIGINT and SIGTERM set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop
 
 
 def up(
@@ -31,6 +21,7 @@ def up(
 ) -> None:
     """Start every service, with Postgres and NATS beneath, until Ctrl-C."""
     from omoi.host import hosting
+    from omoi.process import until_signal
 
     logs.configure("info" if verbose else "warning", json=False)
 
@@ -64,6 +55,7 @@ def serve(
 ) -> None:
     """Run services against the servers named by OMOI_DATABASE_URL and OMOI_NATS_URL, until SIGTERM."""
     from omoi.host import hosting
+    from omoi.process import until_signal
 
     unknown = sorted(set(services) - set(service_names()))
     if unknown:

@@ -1,0 +1,139 @@
+"""Services that run in one process; `python -m omoi.process` runs those that are installed."""
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+import structlog
+import uvloop
+from uuid_utils import uuid7
+
+from omoi.services import all_services
+from omoi.workflow_folder import Load, watching
+from shared.contracts.messages import Authority
+from shared.contracts.phase import LoadWorkflow
+from shared.contracts.workflow import Workflow
+from shared.kernel import logs, tracing
+from shared.kernel.declaration import Service
+from shared.kernel.envelope import Envelope
+from shared.kernel.http import Pages, serving
+from shared.kernel.metrics import Metrics
+from shared.kernel.runtime import Runtime
+from shared.kernel.settings import Settings
+
+log = structlog.get_logger()
+READY_SECONDS = 60.0
+GC_THRESHOLDS = (20_000, 20, 50)
+USAGE = 2
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Where the servers are."""
+
+    database: str
+    nats: str
+
+
+@dataclass
+class Host:
+    """Running services."""
+
+    urls: Urls
+    runtimes: list[Runtime]
+
+    def problems(self) -> dict[str, list[str]]:
+        """Why services are not ready, by service; empty when all are."""
+        found = {runtime.service.name: runtime.problems() for runtime in self.runtimes}
+        return {name: problems for name, problems in found.items() if problems}
+
+    async def ready(self, seconds: float = READY_SECONDS) -> None:
+        """Wait until every service is ready; raises TimeoutError."""
+        deadline = monotonic() + seconds
+        while problems := self.problems():
+            if monotonic() > deadline:
+                raise TimeoutError(f"Not ready after {seconds:g} s: {problems}")
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running(services: Sequence[Service], settings: Settings, urls: Urls) -> AsyncIterator[Host]:
+    """Run services, whose schemas are there, until the block ends."""
+    metrics = Metrics()
+    runtimes = [
+        Runtime(service, settings, database_url=urls.database, nats_url=urls.nats, metrics=metrics)
+        for service in services
+    ]
+    async with AsyncExitStack() as undo:
+        for runtime in runtimes:
+            await undo.enter_async_context(runtime)
+            if runtime.service.name == LoadWorkflow.owner() and settings.workflows is not None:
+                await undo.enter_async_context(watching(settings.workflows, loading(runtime)))
+        _collect_less()
+        if settings.http_port is not None:
+            pages = Pages(runtimes, metrics)
+            await undo.enter_async_context(serving(pages, settings.http_host, settings.http_port))
+        yield Host(urls, runtimes)
+
+
+def loading(runtime: Runtime) -> Load:
+    """Loads workflows in the name of the service: who may write to its folder may load."""
+
+    async def load(workflow: Workflow) -> dict[str, Any]:
+        envelope = Envelope(
+            id=str(uuid7()),
+            name=LoadWorkflow.wire_name(),
+            command=LoadWorkflow(document=workflow),
+            actor=runtime.service.name,
+            authority=Authority.SYSTEM,
+            received_at=datetime.now(UTC),
+        )
+        return await runtime.give(envelope)
+
+    return load
+
+
+def until_signal() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _collect_less() -> None:
+    """What is loaded stays, so the cycle collector need not walk it again with every thousand new objects."""
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def main() -> int:
+    """Run the installed services at the servers that the environment names, until SIGTERM."""
+    settings = Settings()
+    logs.configure(settings.log_level)
+    if settings.traces:
+        tracing.configure()
+    if not (settings.database_url and settings.nats_url):
+        log.critical("servers_not_named", missing="OMOI_DATABASE_URL and OMOI_NATS_URL must both be set")
+        return USAGE
+    urls = Urls(settings.database_url, settings.nats_url)
+    return uvloop.run(_run(settings, urls))
+
+
+async def _run(settings: Settings, urls: Urls) -> int:
+    stop = until_signal()
+    async with running(list(all_services().values()), settings, urls):
+        await stop.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
