@@ -12,7 +12,7 @@ import asyncpg
 import structlog
 
 from shared.kernel import tracing
-from shared.kernel.decider import Lookup
+from shared.kernel.decider import Lookup, NewerVersion
 from shared.kernel.desk import Desk, Missing
 from shared.kernel.draft import Draft, Wait
 from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome
@@ -144,6 +144,7 @@ class Batcher:
             try:
                 return await self._commit(envelopes)
             except ValueError as error:  # asyncpg's InterfaceError for a value it cannot send is one, too
+                self._cache.clear()
                 return await self._halve(envelopes, error)
             except TRANSIENT as error:
                 self._cache.clear()
@@ -151,18 +152,22 @@ class Batcher:
                     return [(e, Deferred("The database is away.")) for e in envelopes]
                 log.warning("database_away", error=repr(error), retry_seconds=seconds)
                 await asyncio.sleep(seconds)
+            except NewerVersion as error:
+                return await self._halve(envelopes, error)
             except Exception as error:  # noqa: BLE001 - whoever caused it is found and told
+                self._cache.clear()
                 return await self._halve(envelopes, error)
         raise AssertionError("the last round returns")
 
     async def _halve(self, envelopes: list[Envelope], error: Exception) -> list[tuple[Envelope, Outcome]]:
         """Narrow a batch that cannot be committed down to the culprit."""
-        self._cache.clear()
-        if len(envelopes) == 1:
-            log.error("command_broke", command=envelopes[0].name, command_id=envelopes[0].id, exc_info=error)
-            return [(envelopes[0], Broke(error))]
-        middle = len(envelopes) // 2
-        return await self._process(envelopes[:middle]) + await self._process(envelopes[middle:])
+        if len(envelopes) > 1:
+            middle = len(envelopes) // 2
+            return await self._process(envelopes[:middle]) + await self._process(envelopes[middle:])
+        if isinstance(error, NewerVersion):
+            return await self._answered_before(envelopes) or [(envelopes[0], Deferred(str(error)))]
+        log.error("command_broke", command=envelopes[0].name, command_id=envelopes[0].id, exc_info=error)
+        return [(envelopes[0], Broke(error))]
 
     async def _commit(self, envelopes: list[Envelope]) -> list[tuple[Envelope, Outcome]]:
         settled: list[tuple[Envelope, Outcome]] = []

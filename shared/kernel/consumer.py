@@ -15,7 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from shared.kernel import wire
-from shared.kernel.decider import Unavailable
+from shared.kernel.decider import NewerVersion, Unavailable
 from shared.kernel.leases import Leases
 from shared.kernel.metrics import Metrics
 from shared.kernel.parking import Parking
@@ -200,6 +200,24 @@ class Consumer:
                 await self._take(await self._history(source, mark + 1, min(head, mark + 10 * HISTORY_PAGE)))
 
     async def _take(self, events: Sequence[Received]) -> None:
+        """Let events take effect, in order; those of a newer version are set aside for its replicas."""
+        begin = 0
+        for index, event in enumerate(events):
+            if event.newer:
+                await self._effect_of(events[begin:index])
+                await self._set_aside(event)
+                begin = index + 1
+        await self._effect_of(events[begin:])
+
+    async def _set_aside(self, event: Received) -> None:
+        """Park an event that only a newer version knows: its replicas take it up when they consume."""
+        log.warning("event_of_newer_version", consumer=self.name, type=event.type, schema=event.schema)
+        error = NewerVersion(f"{event.type} of schema {event.schema} waits for a replica of its version")
+        first = bool(self._parking.split([event]))
+        await self._commit([event], [], culprit=(event, error, 0) if first else None)
+        self._metrics.parked.labels(self._service, self.name).set(self._parking.count)
+
+    async def _effect_of(self, events: Sequence[Received]) -> None:
         if not events:
             return
         free = self._parking.split(events)
@@ -298,6 +316,8 @@ class Consumer:
 
     async def _retry(self, parked: tuple[int, Received]) -> bool:
         number, event = parked
+        if event.newer:
+            return False
         try:
             await self._effect.prepare([event])
             async with self._pool.acquire() as connection, connection.transaction():

@@ -1,9 +1,13 @@
 """Connections of one service: its own role, its own schema, nothing else."""
 
+from importlib.resources import files
 from typing import Any
 
 import asyncpg
 import orjson
+import structlog
+
+log = structlog.get_logger()
 
 POOL_MIN, POOL_MAX = 1, 6
 DATABASE_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -50,7 +54,10 @@ def plain_url(database_url: str) -> str:
 
 
 async def open_schema(database_url: str, service: str) -> asyncpg.Pool:
-    """A pool of a service whose schema is there; raises RuntimeError where it is not."""
+    """A pool of a service whose schema is there and not older than the code; else raises RuntimeError.
+
+    A newer one is fine: while a release is rolled out, its migrations only add to what the code knows.
+    """
     missing = f"The schema of {service} is missing. Run `omoi migrate`."
     try:
         pool = await open_pool(database_url, service)
@@ -59,4 +66,20 @@ async def open_schema(database_url: str, service: str) -> asyncpg.Pool:
     if not await pool.fetchval("SELECT to_regclass('streams') IS NOT NULL"):
         await pool.close()
         raise RuntimeError(missing)
+    current, known = await pool.fetchval("SELECT version_num FROM alembic_version"), known_revisions(service)
+    if current in known[:-1]:
+        await pool.close()
+        raise RuntimeError(
+            f"The schema of {service} is at {current}, not at {known[-1]}. Run `omoi migrate`."
+        )
+    if known and current and current not in known:
+        log.info("schema_is_newer", service=service, schema=current, code=known[-1])
     return pool
+
+
+def known_revisions(service: str) -> list[str]:
+    """The revisions of a schema in this code, oldest first; none of a service declared in a test."""
+    folder = files("services") / service / "migrations"
+    if not folder.is_dir():
+        return []
+    return sorted(file.name.partition("_")[0] for file in folder.iterdir() if file.name[:1].isdigit())

@@ -48,6 +48,10 @@ class Unavailable(Exception):
     """Something the command needs is not here yet: try again, nothing was decided."""
 
 
+class NewerVersion(Unavailable):
+    """What is read was written by a newer version of the code, whose replica must go on with it."""
+
+
 class Waiting(Exception):
     """Nothing to answer yet; decide again when something the rule has read changes, at the latest at `until`.
 

@@ -94,7 +94,12 @@ class DurableLane:
         messages = await pull.next()
         self.seen_at = monotonic()
         for message in messages:
-            await self._batcher.submit(self._envelope(message))
+            envelope = self._envelope(message)
+            if envelope.own and envelope.refusal:  # our own word, and we do not know it: a newer version's
+                log.warning("command_of_newer_version", service=self._service, command=envelope.name)
+                await put_off(message)
+            else:
+                await self._batcher.submit(envelope)
         if not messages and (lost := await pull.lost()):
             raise ConsumerGone(lost)
 
@@ -113,9 +118,7 @@ class DurableLane:
     async def _settle(self, envelope: Envelope, message: Msg, outcome: Outcome) -> None:
         match outcome:
             case Deferred():
-                await message.nak(
-                    delay=min(DELAY_CAP_SECONDS, 0.1 * 2.0 ** min(10, message.metadata.num_delivered))
-                )
+                await put_off(message)
                 return
             case Broke(error):
                 self._broken[envelope.key] = attempts = self._broken.get(envelope.key, 0) + 1
@@ -142,6 +145,11 @@ class DurableLane:
             },
         )
         self._metrics.dead_letters.labels(self._service, COMMANDS).inc()
+
+
+async def put_off(message: Msg) -> None:
+    """Have a durable command delivered again later, perhaps to another replica."""
+    await message.nak(delay=min(DELAY_CAP_SECONDS, 0.1 * 2.0 ** min(10, message.metadata.num_delivered)))
 
 
 async def reply_to(client: Client, subject: str, answer: dict[str, Any]) -> None:

@@ -104,7 +104,8 @@ class Parking:
     async def due(self) -> list[str]:
         """Drop what a person wants dropped; returns the keys to be gone through again.
 
-        Those a person wants retried, and those whose culprit is gone: what waits has no error of its own.
+        Those a person wants retried, and those whose first event was never tried: its culprit is gone, or it
+        waits for a replica of a newer version.
         """
         async with self._pool.acquire() as connection:
             await connection.execute(
@@ -112,7 +113,7 @@ class Parking:
             )
             rows = await connection.fetch(
                 "SELECT key FROM parked WHERE consumer = $1 GROUP BY key"
-                " HAVING bool_or(wish = 'retry') OR (array_agg(error ORDER BY id))[1] = '' ORDER BY key",
+                " HAVING bool_or(wish = 'retry') OR (array_agg(attempts ORDER BY id))[1] = 0 ORDER BY key",
                 self._consumer,
             )
         return [row["key"] for row in rows]

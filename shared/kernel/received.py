@@ -35,6 +35,11 @@ class Received:
     traceparent: str | None
     data: dict[str, Any]
 
+    @property
+    def newer(self) -> bool:
+        """Whether only a newer version of the code knows it."""
+        return wire.is_newer(self.type, self.schema)
+
     def event(self) -> Event | None:
         """The event as its contract, None for a type not known here; raises on data that do not fit."""
         if self.type not in wire.event_types():

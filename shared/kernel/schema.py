@@ -15,7 +15,7 @@ from sqlalchemy import Connection, MetaData, NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import await_only
 
-from shared.kernel.database import plain_url, role_of
+from shared.kernel.database import known_revisions, plain_url, role_of
 
 log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ def install_kernel(op: Operations, service: str) -> None:
     op.execute(f'GRANT USAGE ON ALL SEQUENCES IN SCHEMA "{service}" TO "{role}"')
     for table in APPEND_ONLY:
         op.execute(f'REVOKE UPDATE, DELETE, TRUNCATE ON "{service}"."{table}" FROM "{role}"')
-    op.execute(f'REVOKE ALL ON "{service}".alembic_version FROM "{role}"')
+    op.execute(f'REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON "{service}".alembic_version FROM "{role}"')
 
 
 def install_tables(op: Operations, service: str, metadata: MetaData, *, owned: bool = False) -> None:
@@ -88,7 +88,10 @@ async def _migrate(engine: Any, service: str) -> str:
     async with engine.begin() as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('omoios/migrate', 0))"))
         await connection.run_sync(_prepare, service)
-        current = await connection.run_sync(_current, service)
+        current: str | None = await connection.run_sync(_current, service)
+        if current and current not in known_revisions(service):  # a newer release has been here: it stays
+            log.warning("schema_is_newer", service=service, schema=current, code=head)
+            return current
         if current != head:
             await connection.run_sync(_upgrade, service)
             log.info("schema_migrated", service=service, revision=head, before=current)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import shared.contracts
 from shared.contracts.messages import KEY_PATTERN, SHARED_NOUNS, Event, noun_of, owner_of
+from shared.kernel.decider import NewerVersion
 
 for _module in pkgutil.iter_modules(shared.contracts.__path__):
     importlib.import_module(f"shared.contracts.{_module.name}")  # so that every event is known
@@ -125,8 +126,19 @@ def nouns_of(service: str) -> tuple[str, ...]:
     return tuple(sorted(noun for noun in nouns() if owner_of(noun) == service))
 
 
+def is_newer(event_type: str, schema: int) -> bool:
+    """Whether only a newer version of the code can have written it: its type or schema is not known."""
+    contract = event_types().get(event_type)
+    return contract is None or schema > contract.schema_number()
+
+
 def read_event(event_type: str, schema: int, data: dict[str, Any]) -> Event:
-    """A stored or received event, lifted to today's schema first."""
+    """A stored or received event, lifted to today's schema first; raises `NewerVersion` for tomorrow's."""
+    if is_newer(event_type, schema):
+        raise NewerVersion(
+            f"{event_type} of schema {schema} was written by a newer version of OmoiOS. Try again: a replica "
+            "of that version will answer."
+        )
     contract = event_types()[event_type]
     for upcaster in contract.upcasters[schema - 1 :]:
         data = upcaster(data)
