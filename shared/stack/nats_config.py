@@ -3,6 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
+
+ROUTES = "routes"
+"""The user that nodes of a cluster introduce themselves as, to each other only."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,20 @@ class NatsUser:
     allow_responses: bool = False
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """What makes a server one node of a cluster.
+
+    Name and password are the same on all nodes, `server_name` is not. `listen` is host:port where the others
+    reach this node; `routes` are host:port of all of them, or of enough for it to hear of the rest.
+    """
+
+    name: str
+    password: str
+    listen: str
+    routes: tuple[str, ...]
+
+
 def nats_config(
     users: Sequence[NatsUser],
     passwords: Mapping[str, str],
@@ -28,6 +46,7 @@ def nats_config(
     default_user: str | None = None,
     sync_always: bool = True,
     server_name: str = "omoi",
+    cluster: Cluster | None = None,
 ) -> str:
     """Render the server's configuration. `listen` is host:port, `store` the folder of JetStream.
 
@@ -47,7 +66,19 @@ authorization {{
 {rendered}
   ]
 }}
-{anonymous}"""
+{anonymous}{_node(cluster) if cluster else ""}"""
+
+
+def _node(cluster: Cluster) -> str:
+    routes = [f"nats-route://{ROUTES}:{quote(cluster.password, safe='')}@{route}" for route in cluster.routes]
+    return f"""\
+cluster {{
+  name: {_quoted(cluster.name)}
+  listen: {_quoted(cluster.listen)}
+  authorization {{ user: {ROUTES}, password: {_quoted(cluster.password)} }}
+  routes: {json.dumps(routes)}
+}}
+"""
 
 
 def _user(user: NatsUser, password: str) -> str:
