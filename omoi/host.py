@@ -2,27 +2,26 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
 
-from omoi.process import Host, Urls, running
-from omoi.services import all_services
+from omoi.permissions import users
+from omoi.process import Host, Urls, named_servers, running
+from omoi.services import all_services, service_names
+from shared.contracts.messages import ANONYMOUS
 from shared.kernel import tracing
+from shared.kernel.database import role_of
+from shared.kernel.permissions import actor_user, anonymous_user
 from shared.kernel.schema import migrate
 from shared.kernel.settings import Settings
-from shared.stack import NatsUser, Stack
-
-ANONYMOUS = NatsUser(
-    "anonymous",
-    publish=("cmd.*.*", "ask.*.*", "qry.>", "$JS.API.STREAM.INFO.EVENTS", "$JS.API.CONSUMER.CREATE.EVENTS.>"),
-    subscribe=("_INBOX.>", "evt.>"),
-)
-"""Whoever connects without credentials: commands without a name, questions, and listening."""
+from shared.stack import OPERATOR, Stack
 
 
 @asynccontextmanager
 async def hosting(settings: Settings, names: Sequence[str] = ()) -> AsyncIterator[Host]:
     """Run services (all of them when none is named) until the block ends.
 
-    Without URLs in the settings the embedded stack is started first and stopped last.
+    Without URLs in the settings the embedded stack is started first and stopped last. Schemas are migrated
+    where the database's user may do that: whoever has a role of its own for each service may not.
     """
     if settings.traces:
         tracing.configure()
@@ -30,18 +29,29 @@ async def hosting(settings: Settings, names: Sequence[str] = ()) -> AsyncIterato
     chosen = [services[name] for name in names or services]
     async with AsyncExitStack() as undo:
         urls = await _servers(settings, undo)
-        await migrate(urls.database, [service.name for service in chosen])
+        if settings.credentials is None and not _is_a_role(urls.database):
+            await migrate(urls.database, [service.name for service in chosen])
         yield await undo.enter_async_context(running(chosen, settings, urls))
 
 
+def _is_a_role(database_url: str) -> bool:
+    return urlsplit(database_url).username in {role_of(name) for name in service_names()}
+
+
 async def _servers(settings: Settings, undo: AsyncExitStack) -> Urls:
-    if settings.database_url and settings.nats_url:
-        return Urls(settings.database_url, settings.nats_url)
+    if named := named_servers(settings):
+        return named
     stack = await Stack.start(
         settings.home,
-        [NatsUser("operator"), ANONYMOUS],
-        default_user=ANONYMOUS.name if settings.allow_anonymous else None,
+        [*users([OPERATOR, *service_names()]), anonymous_user()],
+        default_user=ANONYMOUS if settings.allow_anonymous else None,
         sync_always=settings.sync_always,
+        guest=actor_user,
     )
     await undo.enter_async_context(stack)
-    return Urls(settings.database_url or stack.database_url, settings.nats_url or stack.nats_url())
+    database, nats = settings.database_url, settings.nats_url
+    return Urls(
+        database or stack.database_url,
+        nats or stack.nats_url(),
+        lambda service: Urls(database or stack.role_url(role_of(service)), nats or stack.nats_url(service)),
+    )

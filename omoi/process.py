@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,9 +15,9 @@ import structlog
 import uvloop
 from uuid_utils import uuid7
 
+from omoi import credentials
 from omoi.services import all_services
 from omoi.workflow_folder import Load, watching
-from shared.contracts.messages import Authority
 from shared.contracts.phase import LoadWorkflow
 from shared.contracts.workflow import Workflow
 from shared.kernel import logs, tracing
@@ -36,10 +36,28 @@ USAGE = 2
 
 @dataclass(frozen=True)
 class Urls:
-    """Where the servers are."""
+    """Where the servers are. `own` tells it to each service, with credentials of its own."""
 
     database: str
     nats: str
+    own: "Callable[[str], Urls] | None" = None
+
+    def of(self, service: str) -> "Urls":
+        """What a service connects to."""
+        return self.own(service) if self.own else self
+
+
+def named_servers(settings: Settings) -> Urls | None:
+    """The servers that the environment names, if it names both kinds."""
+    database, nats = settings.database_url, settings.nats_url
+    if not (database and nats):
+        return None
+    if settings.credentials is None:
+        return Urls(database, nats)
+    held = credentials.read(settings.credentials)
+    return Urls(
+        database, nats, lambda name: Urls(held.database_url(database, name), held.nats_url(nats, name))
+    )
 
 
 @dataclass
@@ -67,10 +85,7 @@ class Host:
 async def running(services: Sequence[Service], settings: Settings, urls: Urls) -> AsyncIterator[Host]:
     """Run services, whose schemas are there, until the block ends."""
     metrics = Metrics()
-    runtimes = [
-        Runtime(service, settings, database_url=urls.database, nats_url=urls.nats, metrics=metrics)
-        for service in services
-    ]
+    runtimes = [_runtime(service, settings, urls.of(service.name), metrics) for service in services]
     async with AsyncExitStack() as undo:
         for runtime in runtimes:
             await undo.enter_async_context(runtime)
@@ -83,6 +98,10 @@ async def running(services: Sequence[Service], settings: Settings, urls: Urls) -
         yield Host(urls, runtimes)
 
 
+def _runtime(service: Service, settings: Settings, urls: Urls, metrics: Metrics) -> Runtime:
+    return Runtime(service, settings, database_url=urls.database, nats_url=urls.nats, metrics=metrics)
+
+
 def loading(runtime: Runtime) -> Load:
     """Loads workflows in the name of the service: who may write to its folder may load."""
 
@@ -92,7 +111,6 @@ def loading(runtime: Runtime) -> Load:
             name=LoadWorkflow.wire_name(),
             command=LoadWorkflow(document=workflow),
             actor=runtime.service.name,
-            authority=Authority.SYSTEM,
             received_at=datetime.now(UTC),
         )
         return await runtime.give(envelope)
@@ -121,10 +139,10 @@ def main() -> int:
     logs.configure(settings.log_level)
     if settings.traces:
         tracing.configure()
-    if not (settings.database_url and settings.nats_url):
+    urls = named_servers(settings)
+    if urls is None:
         log.critical("servers_not_named", missing="OMOI_DATABASE_URL and OMOI_NATS_URL must both be set")
         return USAGE
-    urls = Urls(settings.database_url, settings.nats_url)
     return uvloop.run(_run(settings, urls))
 
 

@@ -1,6 +1,7 @@
 """`omoi up`, `serve`, `migrate` and `doctor`: the system itself."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -80,8 +81,16 @@ def serve(
     run(work())
 
 
-def migrate() -> None:
+def migrate(
+    credentials: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", envvar="OMOI_CREDENTIALS", help="Give every service's role its password."
+        ),
+    ] = None,
+) -> None:
     """Bring the database schemas of all services to their newest revision."""
+    from omoi.credentials import CredentialsProblem, read
     from shared.kernel.schema import migrate as migrate_schemas
 
     logs.configure("warning", json=False)
@@ -94,8 +103,9 @@ def migrate() -> None:
 
     async def work() -> int:
         try:
-            revisions = await migrate_schemas(url, service_names())
-        except RuntimeError as lacking:
+            passwords = read(credentials).of_services(service_names()) if credentials else None
+            revisions = await migrate_schemas(url, service_names(), passwords)
+        except (RuntimeError, CredentialsProblem) as lacking:
             err.print(str(lacking), style="red", soft_wrap=True)
             return UNAVAILABLE
         for service, revision in revisions.items():

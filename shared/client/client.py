@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from time import monotonic
 from types import TracebackType
@@ -12,9 +13,10 @@ import nats.errors
 import nats.js.errors
 import orjson
 from nats.aio.client import Client as Connection
-from nats.js.api import ConsumerConfig, DeliverPolicy
 from uuid_utils import uuid7
 
+from shared.client.history import followed, held
+from shared.client.permitted import NotPermitted, Permitted
 from shared.contracts.messages import ANONYMOUS, Command, Query
 from shared.kernel import wire
 from shared.kernel.received import Received, Unreadable, from_message
@@ -43,6 +45,10 @@ class Unreachable(ClientError):
 
 class TooLarge(ClientError):
     """The body is larger than the broker takes."""
+
+
+class Forbidden(ClientError):
+    """The broker does not let its user publish that: usually it is under somebody else's name."""
 
 
 class RefusedByService(ClientError):
@@ -97,30 +103,32 @@ class Client:
     safe: a command that was decided before is answered as it was then.
     """
 
-    def __init__(self, connection: Connection, url: str, actor: str | None) -> None:
+    def __init__(self, connection: Connection, url: str, actor: str | None, permitted: Permitted) -> None:
         self.connection = connection
         self.url = url
         self.actor = actor
+        self._permitted = permitted
 
     @classmethod
     async def connect(cls, url: str, actor: str | None = None, *, seconds: float = 3.0) -> Self:
-        """Connect to a server or to any node of a cluster; raises `Unreachable` when none answers in time."""
-        servers = nats_servers(url)
+        """Connect to a server, or to any node of a cluster; raises `Unreachable` when none answers."""
+        servers, permitted = nats_servers(url), Permitted()
         try:
             async with asyncio.timeout(seconds):
                 connection = await nats.connect(
                     **servers._asdict(),
                     name=actor or ANONYMOUS,
+                    inbox_prefix=inbox_prefix(servers.user),
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=1,
                     ping_interval=10,
-                    error_cb=_quiet,
+                    error_cb=permitted.note,
                 )
         except (OSError, TimeoutError, nats.errors.Error) as error:
             raise Unreachable(
                 f"No NATS server answers at {', '.join(servers.servers)}: {error!r}."
             ) from error
-        return cls(connection, url, actor)
+        return cls(connection, url, actor, permitted)
 
     async def __aenter__(self) -> Self:
         return self
@@ -201,7 +209,10 @@ class Client:
         deadline = monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                await js.publish(subject, body, headers=dict(headers))
+                async with self._permitted.to(subject):
+                    await js.publish(subject, body, headers=dict(headers))
+            except NotPermitted as forbidden:
+                raise self._forbidden(subject) from forbidden
             except LEADERLESS as error:
                 if monotonic() + PAUSE_SECONDS > deadline:
                     raise Unreachable(f"The broker did not take the command: {error!r}.") from error
@@ -230,15 +241,18 @@ class Client:
         while True:
             left = deadline - monotonic()
             try:
-                reply = await self.connection.request(
-                    subject,
-                    body,
-                    timeout=max(0.1, min(left, max(TRY_SECONDS, patience))),
-                    headers=dict(headers) if headers else None,
-                )
+                async with self._permitted.to(subject):
+                    reply = await self.connection.request(
+                        subject,
+                        body,
+                        timeout=max(0.1, min(left, max(TRY_SECONDS, patience))),
+                        headers=dict(headers) if headers else None,
+                    )
                 answer = _answer(reply.data)
                 if answer.code != "unavailable" or monotonic() + PAUSE_SECONDS > deadline:
                     return answer
+            except NotPermitted as forbidden:
+                raise self._forbidden(subject) from forbidden
             except nats.errors.NoRespondersError as error:
                 if monotonic() + PAUSE_SECONDS > deadline:
                     raise Unreachable(f"No service answers {subject}: is it running?") from error
@@ -261,31 +275,35 @@ class Client:
 
         `start` is a place to begin at. Without `follow` it ends at what is the newest event when it begins.
         """
-        js = self.connection.jetstream()
-        last = (await js.stream_info(wire.EVENTS_STREAM)).state.last_seq
-        config = ConsumerConfig(deliver_policy=DeliverPolicy.NEW if new_only else DeliverPolicy.ALL)
-        if start:
-            config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=start)
-        subscription = await js.subscribe(
-            f"evt.*.*.{ticket_id}" if ticket_id else "evt.>", ordered_consumer=True, config=config
+        subject = f"evt.*.*.{ticket_id}" if ticket_id else "evt.>"
+        last = (await self.connection.jetstream().stream_info(wire.EVENTS_STREAM)).state.last_seq
+        first = last + 1 if new_only else start or 1
+        found = (
+            followed(self.connection, subject, first)
+            if follow
+            else held(self.connection, subject, first, last)
         )
-        try:
-            while follow or last:
+        async with aclosing(found):
+            async for place, message in found:
+                headers = message.headers or {}
                 try:
-                    message = await subscription.next_msg(timeout=1.0)
-                except nats.errors.TimeoutError:
-                    if not follow:
-                        return
-                    continue
-                place = message.metadata.sequence.stream
-                try:
-                    yield place, from_message(message.headers or {}, message.data)
+                    event = from_message(headers, message.data)
                 except Unreadable:
                     continue
-                if not follow and place >= last:
-                    return
-        finally:
-            await subscription.unsubscribe()
+                if headers["Nats-Subject"] == wire.event_subject(event.type, event.key):  # else it is a copy
+                    yield place, event
+
+    def _forbidden(self, subject: str) -> Forbidden:
+        user = nats_servers(self.url).user or ANONYMOUS
+        return Forbidden(
+            f"The broker does not let {user} publish {subject}: everybody speaks under the own name only. "
+            f"Act as {user}, or name the server with the credentials of {self.actor or 'somebody who may'}."
+        )
+
+
+def inbox_prefix(user: str | None) -> str:
+    """Where answers to a user of the broker go; only one with a name has an inbox that is nobody else's."""
+    return wire.inbox_of(user) if user and wire.KEY.match(user) else "_INBOX"
 
 
 def _body(message: Command | Query) -> bytes:
@@ -298,7 +316,3 @@ def _check_size(body: bytes) -> None:
             f"The message has {len(body)} bytes; the broker takes at most {wire.MAX_BODY_BYTES}. "
             "Hand large contents in as files, by path and hash."
         )
-
-
-async def _quiet(_: Exception) -> None:
-    """Reconnecting is the library's business; a request that fails says so itself."""

@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from shared.kernel import wire
 from shared.kernel.servers import nats_servers
 
 log = structlog.get_logger()
@@ -92,7 +93,7 @@ def door_broker(
         servers,
         security=NatsUserPassword(user, password or "") if user else None,
         name=f"omoi-{service}",
-        inbox_prefix=f"_INBOX.{service}".encode(),
+        inbox_prefix=wire.inbox_of(service),
         apply_types=False,
         ack_policy=AckPolicy.MANUAL,
         max_reconnect_attempts=-1,

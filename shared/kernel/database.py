@@ -63,6 +63,11 @@ async def open_schema(database_url: str, service: str) -> asyncpg.Pool:
         pool = await open_pool(database_url, service)
     except asyncpg.InvalidParameterValueError as error:  # not even its role is there
         raise RuntimeError(missing) from error
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise RuntimeError(
+            f"The database does not take the credentials of {service} ({error}). "
+            f"`omoi migrate --credentials FILE` makes the role {role_of(service)} and gives it its password."
+        ) from error
     if not await pool.fetchval("SELECT to_regclass('streams') IS NOT NULL"):
         await pool.close()
         raise RuntimeError(missing)

@@ -31,8 +31,6 @@ ATTEMPTS = 5
 """Tries of a command that runs into a fault of ours before it is dead-lettered."""
 RETRY_SECONDS = 1.0
 DELAY_CAP_SECONDS = 60.0
-RESERVED = ("cmd.", "ask.", "qry.", "evt.", "dead.", "tel.", "wake.", "$")
-"""Subjects an answer may not go to: a sender could forge events with them."""
 SUBJECT = re.compile(r"[!-)+-\-/-=?-~]+(\.[!-)+-\-/-=?-~]+)*")
 """Tokens of printable characters without wildcards."""
 
@@ -155,11 +153,12 @@ async def put_off(message: Msg) -> None:
 async def reply_to(client: Client, subject: str, answer: dict[str, Any]) -> None:
     """Send an answer where the sender waits for it, unless it could be taken for something else there.
 
-    The sender names the subject and the service has rights of its own: it must not lend them.
+    The sender names the subject and the service has rights of its own: it must not lend them, so an answer
+    goes to an inbox and nowhere else.
     """
     if not subject:
         return
-    if subject.startswith(RESERVED) or not SUBJECT.fullmatch(subject):
+    if not subject.startswith(wire.INBOXES) or not SUBJECT.fullmatch(subject):
         log.warning("reply_refused", subject=subject)
         return
     body = dumps(answer).encode()

@@ -1,6 +1,6 @@
 """Making and changing a service's schema: its tables, and the role that may use them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -68,17 +68,23 @@ def config(service: str) -> Config:
     return made
 
 
-async def migrate(database_url: str, services: Sequence[str]) -> dict[str, str]:
+async def migrate(
+    database_url: str, services: Sequence[str], passwords: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Bring the schemas of `services` to their newest revision; returns service -> revision.
 
     The URL's user must be allowed to create schemas and roles; the services themselves work under roles that
-    see their own schema only.
+    see their own schema only. `passwords` are those of the roles, by service.
     """
     engine = create_async_engine(
         plain_url(database_url).replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool
     )
     try:
-        return {service: await _migrate(engine, service) for service in services}
+        revisions = {service: await _migrate(engine, service) for service in services}
+        async with engine.begin() as connection:
+            for service, password in (passwords or {}).items():
+                await connection.run_sync(_give_password, service, password)
+        return revisions
     finally:
         await engine.dispose()
 
@@ -100,12 +106,38 @@ async def _migrate(engine: Any, service: str) -> str:
 
 def _prepare(connection: Connection, service: str) -> None:
     role = role_of(service)
-    if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}):
-        connection.execute(text(f'CREATE ROLE "{role}" NOLOGIN'))
-        connection.execute(text(f'GRANT "{role}" TO CURRENT_USER'))
+    _make_role(connection, role)
     connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{service}"'))
     connection.execute(text(f'GRANT USAGE ON SCHEMA "{service}" TO "{role}"'))
+    _close_to_others(connection, role)
     connection.execute(text(f'SET LOCAL search_path = "{service}", public'))
+
+
+def _make_role(connection: Connection, role: str) -> None:
+    """A role is the whole server's: it is changed only where it must be, since others may be at it."""
+    may_login = text("SELECT rolcanlogin FROM pg_roles WHERE rolname = :role")
+    known = connection.scalar(may_login, {"role": role})
+    if known is None:
+        connection.execute(text(f'CREATE ROLE "{role}" LOGIN'))
+        connection.execute(text(f'GRANT "{role}" TO CURRENT_USER'))
+    elif not known:
+        connection.execute(text(f'ALTER ROLE "{role}" LOGIN'))
+
+
+def _close_to_others(connection: Connection, role: str) -> None:
+    """Take away what everybody has by default, temporary tables too, and let the role connect."""
+    database = connection.scalar(text("SELECT quote_ident(current_database())"))
+    connection.execute(text(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC"))
+    connection.execute(text(f'GRANT CONNECT ON DATABASE {database} TO "{role}"'))
+    connection.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
+
+
+def _give_password(connection: Connection, service: str, password: str) -> None:
+    statement = connection.scalar(
+        text("SELECT format('ALTER ROLE %I PASSWORD %L', CAST(:role AS text), CAST(:password AS text))"),
+        {"role": role_of(service), "password": password},
+    )
+    connection.exec_driver_sql(str(statement))
 
 
 def _current(connection: Connection, service: str) -> str | None:

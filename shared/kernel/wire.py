@@ -33,6 +33,15 @@ STREAM, VERSION, POSITION = "omoi-stream", "omoi-version", "omoi-position"
 PREVIOUS, SCHEMA, TRIGGER = "omoi-previous", "omoi-schema", "omoi-trigger"
 CONTENT_TYPE = "content-type"
 
+OF_THE_BROKER = frozenset(
+    {STREAM, VERSION, POSITION, PREVIOUS, SCHEMA}
+    | {"Status", "Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp", "Nats-Last-Sequence"}
+)
+"""Headers of stored events, of the broker's copies of messages and of its own words; no command bears them."""
+OWN_INBOX = "_INBOX_OF"
+INBOXES = ("_INBOX.", f"{OWN_INBOX}.")
+"""Where answers may go: stock tools' inboxes, and those that only one user may read."""
+
 
 def command_subject(lane: Lane, service: str, command: str, actor: str | None = None) -> str:
     """`ask.phase.transition.ann`; without an actor the sender is anonymous."""
@@ -82,6 +91,11 @@ def measure_subject(service: str, measure: str) -> str:
 def wake_subject(service: str) -> str:
     """Core ping: the service has committed events, or its state has changed."""
     return f"wake.{service}"
+
+
+def inbox_of(user: str) -> str:
+    """`_INBOX_OF.ann`: the prefix of inboxes that only this user of the broker may read."""
+    return f"{OWN_INBOX}.{user}"
 
 
 def source_of(service: str) -> str:

@@ -63,9 +63,13 @@ class Child:
         except TimeoutError:
             raise ServerFailed(self.name, f"was not ready after {READY_SECONDS} s", self._log_file) from None
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     async def stop(self, grace_seconds: float = 10) -> None:
         """Ask the server to end, insist after the grace time, return when it has ended."""
-        self._process.send_signal(self._stop_signal)
+        self.send(self._stop_signal)
         try:
             async with asyncio.timeout(grace_seconds):
                 await self.exited.wait()

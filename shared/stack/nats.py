@@ -6,12 +6,13 @@ import logging
 import secrets
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from shared.stack.binaries import nats_server
 from shared.stack.child import Child
+from shared.stack.guests import guests
 from shared.stack.home import Home, write_private
 from shared.stack.nats_config import NatsUser, nats_config
 from shared.stack.processes import stop_leftovers
@@ -19,6 +20,11 @@ from shared.stack.processes import stop_leftovers
 HOST = "127.0.0.1"
 # Below the range that systems hand out to clients: one that retries a port of its own range can meet itself.
 FIRST_PORT, LAST_PORT = 20_000, 29_999
+
+GUEST_SECONDS = 0.2
+"""How soon somebody who comes later is seen."""
+Guest = Callable[[str], NatsUser]
+"""What somebody of that name may do."""
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +42,14 @@ class Nats:
         *,
         default_user: str | None,
         sync_always: bool,
+        guest: Guest | None = None,
     ) -> None:
         self._home = home
         self._users = users
         self._passwords = passwords
         self._default_user = default_user
         self._sync_always = sync_always
+        self._guest = guest
         self._program = nats_server()
         self._store = home.root / "nats" / "jetstream"
         self._store_inodes: dict[Path, int] = {}
@@ -64,7 +72,7 @@ class Nats:
 
     async def start(self) -> None:
         """Start the server and return when it takes clients."""
-        write_private(self._home.folder("nats") / "server.conf", self._config())
+        self._write_config()
         self.child = Child(
             self.name,
             self.command,
@@ -80,6 +88,17 @@ class Nats:
         if self.child:
             await self.child.stop()
 
+    async def keep_guests(self) -> None:
+        """For ever: have the server know who was added to those that come later, or taken out."""
+        known = guests(self._home.root)
+        while True:
+            await asyncio.sleep(GUEST_SECONDS)
+            if known != (now := guests(self._home.root)):
+                known = now
+                self._write_config()
+                if self.child and self.child.code is None:
+                    self.child.send(signal.SIGHUP)
+
     def trouble(self) -> str | None:
         """What makes a living server useless: it goes on with files that nobody can read again."""
         before = self._store_inodes
@@ -89,10 +108,14 @@ class Nats:
         self._store_inodes = now
         return None if before.items() <= now.items() else "lost its store"
 
+    def _write_config(self) -> None:
+        write_private(self._home.folder("nats") / "server.conf", self._config())
+
     def _config(self) -> str:
+        coming = guests(self._home.root) if self._guest else {}
         return nats_config(
-            self._users,
-            self._passwords,
+            [*self._users, *(self._guest(name) for name in coming if self._guest)],
+            {**coming, **self._passwords},
             listen=f"{HOST}:{self._port}",
             store=str(self._store.parent),
             default_user=self._default_user,

@@ -72,10 +72,9 @@ class Postgres:
         self._socket_folder = home.socket_folder()
         self.child: Child | None = None
 
-    @property
-    def url(self) -> str:
-        """Address of the database, for the superuser."""
-        return f"postgresql://{SUPERUSER}@/{DATABASE}?host={self._socket_folder}"
+    def url(self, user: str = SUPERUSER) -> str:
+        """Address of the database, for the superuser or for a role."""
+        return f"postgresql://{user}@/{DATABASE}?host={self._socket_folder}"
 
     @property
     def command(self) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Self
 from shared.stack.account import Account, account_for, open_path, open_programs
 from shared.stack.binaries import nats_server, postgres_install
 from shared.stack.home import Hold, Home, hold
-from shared.stack.nats import Nats
+from shared.stack.nats import Guest, Nats
 from shared.stack.nats_config import NatsUser
 from shared.stack.passwords import stable_passwords
 from shared.stack.postgres import Postgres
@@ -41,10 +41,12 @@ class Stack:
         *,
         default_user: str | None = None,
         sync_always: bool = True,
+        guest: Guest | None = None,
     ) -> Self:
         """Start both servers of the home (made where missing) and return when they answer.
 
         `users` must name the operator; clients without credentials are `default_user`, None refuses them.
+        `guest` says what agents may do who are admitted later; without it nobody is.
         `sync_always` brings each JetStream message to disk before its acknowledgement.
         Raises StackInUse when another process runs this home, ServerFailed when a server does not start.
         """
@@ -56,17 +58,25 @@ class Stack:
             passwords = stable_passwords(root, [user.name for user in users])
             place = Home(root, _account(root / "postgres"))
             postgres = Postgres(place)
-            nats = Nats(place, users, passwords, default_user=default_user, sync_always=sync_always)
+            nats = Nats(
+                place, users, passwords, default_user=default_user, sync_always=sync_always, guest=guest
+            )
             for server in (postgres, nats):
                 await _launch(server, held, undo)
-            announce(root, RunningStack(os.getpid(), postgres.url, nats.url(OPERATOR)))
+            if guest:
+                undo.push_async_callback(_end, asyncio.create_task(nats.keep_guests()))
+            announce(root, RunningStack(os.getpid(), postgres.url(), nats.url(OPERATOR)))
             undo.callback(_withdraw, root, held)
             return cls(root, postgres, nats, undo.pop_all())
 
     @property
     def database_url(self) -> str:
         """Address of the database `omoi` for its superuser, fit for asyncpg and SQLAlchemy."""
-        return self.postgres.url
+        return self.postgres.url()
+
+    def role_url(self, role: str) -> str:
+        """The same for a role."""
+        return self.postgres.url(role)
 
     def nats_url(self, user: str = OPERATOR) -> str:
         """Address of the broker with the credentials of a user."""
