@@ -37,7 +37,7 @@ OF_THE_BROKER = frozenset(
     {STREAM, VERSION, POSITION, PREVIOUS, SCHEMA}
     | {"Status", "Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp", "Nats-Last-Sequence"}
 )
-"""Headers of stored events, of the broker's copies of messages and of its own words; no command bears them."""
+"""Headers of stored events, of the broker's copies of messages and of its own words; no command has them."""
 OWN_INBOX = "_INBOX_OF"
 INBOXES = ("_INBOX.", f"{OWN_INBOX}.")
 """Where answers may go: stock tools' inboxes, and those that only one user may read."""
