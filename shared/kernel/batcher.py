@@ -14,7 +14,7 @@ import structlog
 from shared.kernel import tracing
 from shared.kernel.decider import Lookup, NewerVersion
 from shared.kernel.desk import Desk, Missing
-from shared.kernel.draft import Draft, Wait
+from shared.kernel.draft import AuthorityOf, Draft, Wait
 from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome
 from shared.kernel.metrics import Metrics
 from shared.kernel.store import Appended, Held, Moved, Store, Stored
@@ -53,9 +53,17 @@ class Batcher:
     and no command waits for others to come.
     """
 
-    def __init__(self, store: Store, find: Find, metrics: Metrics, committed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        find: Find,
+        authority: AuthorityOf,
+        metrics: Metrics,
+        committed: Callable[[int], None],
+    ) -> None:
         self._store = store
         self._find = find
+        self._authority = authority
         self._metrics = metrics
         self._committed = committed
         self._queue: asyncio.Queue[Envelope] = asyncio.Queue(QUEUE_CAP)
@@ -208,7 +216,7 @@ class Batcher:
         started = perf_counter()
         found: dict[Lookup[Any], Any] = {}
         desk = Desk(self._store, self._cache, found)
-        draft = Draft(self._store, self._store.service.obeys, desk, datetime.now(UTC))
+        draft = Draft(self._store, self._store.service.obeys, self._authority, desk, datetime.now(UTC))
         index = 0
         while index < len(envelopes):
             try:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from shared.contracts.messages import ANONYMOUS, Authority, Command
+from shared.contracts.messages import ANONYMOUS, Command
 from shared.kernel import wire
 from shared.kernel.decider import NotAuthorised, Refused
 from shared.kernel.declaration import Service
@@ -49,10 +49,9 @@ class UnknownQuery(Refused):
 class Door:
     """Reads the commands of one service. Identity is the subject's last token; the broker vouches for it."""
 
-    def __init__(self, service: Service, grants: Mapping[str, Authority], *, allow_anonymous: bool) -> None:
+    def __init__(self, service: Service, *, allow_anonymous: bool) -> None:
         self._service = service
         self._commands = {command.wire_name(): command for command in service.obeys}
-        self._grants = grants
         self._allow_anonymous = allow_anonymous
 
     def envelope(
@@ -73,26 +72,20 @@ class Door:
             command = self._command(address, command_id, body)
         except Refused as refused:
             refusal = refused
-        actor = address.actor or ANONYMOUS
         trace = headers.get(wire.TRACEPARENT, "")
         return Envelope(
             id=command_id if is_keepable(command_id) else derived_id(command_id),
             name=address.name,
             command=command,
             refusal=refusal,
-            actor=actor,
-            authority=self.authority(actor),
+            actor=address.actor or ANONYMOUS,
             received_at=datetime.now(UTC),
             durable=subject.startswith("cmd."),
-            own=actor == self._service.name,
+            own=address.actor == self._service.name,
             correlation=kept(headers, wire.CE_CORRELATION),
             causation=kept(headers, wire.CE_CAUSATION),
             traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
         )
-
-    def authority(self, actor: str) -> Authority:
-        """What an actor may do: as granted, else as a worker."""
-        return self._grants.get(actor, Authority.WORKER)
 
     def check_sender(self, address: wire.Address) -> None:
         """Refuse a subject that names no actor of ours."""

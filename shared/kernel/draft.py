@@ -1,6 +1,6 @@
 """Deciding a batch of commands in memory, in arrival order, each seeing the ones before it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from uuid_utils import uuid7
 
 from shared.contracts.command import CommandRefused
-from shared.contracts.messages import Command, Event, Result, moment_text
+from shared.contracts.messages import Authority, Command, Event, Result, moment_text
 from shared.kernel.decider import (
     NAMESPACE,
     CancelTimer,
@@ -35,6 +35,9 @@ from shared.kernel.wire import KEY, MAX_EVENT_BYTES
 log = structlog.get_logger()
 NEVER_WAITS = timedelta(days=1)
 """A durable command's sender is not there to wait: it is decided as if its patience were over."""
+
+AuthorityOf = Callable[[str], Authority]
+"""What an actor may do now: a command that has waited is judged by what holds when it is decided."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Draft:
 
     store: Store
     rules: Mapping[type[Command], Rule[Any]]
+    authority: AuthorityOf
     desk: Desk
     now: datetime
     batch: Batch = field(default_factory=Batch)
@@ -134,18 +138,20 @@ class Draft:
             raise envelope.refusal
         command = envelope.command
         assert command is not None, "a command, or the refusal of the door"
-        if envelope.authority < command.authority:
+        held = self.authority(envelope.actor)
+        if held < command.authority:
             raise NotAuthorised(
-                f"{envelope.actor} has {envelope.authority.name} authority; {envelope.name} needs "
+                f"{envelope.actor} has {held.name} authority; {envelope.name} needs "
                 f"{command.authority.name}. Ask an operator to send it or to grant the authority.",
                 required=command.authority.name,
-                held=envelope.authority.name,
+                held=held.name,
             )
         return self.rules[type(command)](command, self.desk, self._context(envelope))
 
     def _context(self, envelope: Envelope) -> Context:
         received = envelope.received_at - NEVER_WAITS if envelope.durable else envelope.received_at
-        return Context(envelope.id, envelope.actor, envelope.authority, self.now, received, envelope.durable)
+        authority = self.authority(envelope.actor)
+        return Context(envelope.id, envelope.actor, authority, self.now, received, envelope.durable)
 
     def _effects(self, facts: Facts) -> Effects:
         effects = Effects()

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from shared.kernel import wire
 from shared.kernel.declaration import Service
+from shared.kernel.granting import Granting
 from shared.kernel.journal import Journal
 from shared.kernel.reacting import Reacting
 
@@ -22,6 +23,7 @@ class Durable(NamedTuple):
 def durables_of(service: Service) -> Mapping[str, Durable]:
     """Name of the reader -> its durable consumer."""
     found = {COMMANDS: Durable(wire.COMMANDS_STREAM, service.name)} if service.obeys else {}
-    hearing = [Reacting.name] if service.hears else []
+    hearing = [Granting.name]
+    hearing += [Reacting.name] if service.hears else []
     hearing += [Journal.name] if service.read_models else []
     return found | {name: Durable(wire.EVENTS_STREAM, f"{service.name}-{name}") for name in hearing}

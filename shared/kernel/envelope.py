@@ -7,7 +7,7 @@ from typing import Any
 
 from opentelemetry.trace import Span
 
-from shared.contracts.messages import Authority, Command
+from shared.contracts.messages import Command
 from shared.kernel.decider import Refused
 
 
@@ -54,7 +54,6 @@ class Envelope:
     command: Command | None
     """None when the door refused it; then `refusal` says why."""
     actor: str
-    authority: Authority
     received_at: datetime
     refusal: Refused | None = None
     durable: bool = False

@@ -29,6 +29,8 @@ from shared.kernel.door import Door, read_object
 from shared.kernel.draft import derived_id, dumps
 from shared.kernel.ending import end_all
 from shared.kernel.envelope import Envelope, Outcome, answer_of, refusal_answer, unavailable_answer
+from shared.kernel.granting import Granting
+from shared.kernel.grants import Grants
 from shared.kernel.journal import Journal
 from shared.kernel.lanes import AskedLane, DurableLane, Queries, reply_to
 from shared.kernel.leases import LEASE_SECONDS, Leases
@@ -103,6 +105,7 @@ class Runtime:
         self._client: Client = harden(self._broker.connection)
         await until_provisioned(self._provision)
         self._assemble()
+        await self._granting.begin()
         self._spawn("batcher", self._batcher.run)
         await self._give_start_commands()
         self._subscribe()
@@ -155,13 +158,15 @@ class Runtime:
         service = self.service
         self._store = Store(service, self._pool)
         self._reading = StoreReading(self._store)
+        self._grants = Grants({**self._settings.grants, service.name: Authority.SYSTEM})
+        self._granting = Granting(self._store, self._client, self._grants)
         effects = self._effects()
         working = [ACTIVITIES] if service.activities else []
         working += [TELEMETRY] if service.measures else []
         self._leases = Leases(self._pool, [RELAY, *working, *(effect.name for effect in effects)])
         self._activities = Activities(service, self._reading, self._client, self._leases, self._metrics)
         self._telemetry = Telemetry(service, self._reading, self._client, self._leases)
-        self._batcher = Batcher(self._store, self._find, self._metrics, self._committed)
+        self._batcher = Batcher(self._store, self._find, self._grants.of, self._metrics, self._committed)
         self.vitals = Vitals(self._store, self._client, self._metrics, self.problems)
         self._relay = Relay(
             self._store,
@@ -173,7 +178,7 @@ class Runtime:
             check_seconds=self._settings.check_seconds,
         )
         self._timers = Timers(self._store, self._batcher.submit)
-        self._door = Door(service, self._grants(), allow_anonymous=self._settings.allow_anonymous)
+        self._door = Door(service, allow_anonymous=self._settings.allow_anonymous)
         self._asked = AskedLane(self._door, self._batcher, self._client)
         self._durable = DurableLane(service.name, self._door, self._batcher, self._client, self._metrics)
         self._consumers = [self._consumer(effect) for effect in effects]
@@ -187,16 +192,13 @@ class Runtime:
         )
         self._queries = Queries(self._operations.answer, self._client)
 
-    def _grants(self) -> dict[str, Authority]:
-        return {**self._settings.grants, self.service.name: Authority.SYSTEM}
-
     def _effects(self) -> list[Effect]:
         effects: list[Effect] = []
         if self.service.hears:
             effects.append(Reacting(self.service, self._client))
         if self.service.read_models:
             effects.append(Journal(self.service.read_models))
-        return effects
+        return [*effects, self._granting]
 
     def _consumer(self, effect: Effect) -> Consumer:
         return Consumer(
@@ -216,6 +218,7 @@ class Runtime:
             "timers": self._timers.run,
             "housekeeping": self._housekeeping,
             "connection": lambda: watch(self._client),
+            "authority": lambda: self._granting.run(self._leases),
         }
         if self.service.obeys:
             loops["durable"] = self._durable.run
@@ -249,7 +252,7 @@ class Runtime:
         command_id = (message.headers or {}).get(wire.CE_ID, "")
         try:
             self._door.check_sender(address)
-            authority = self._door.authority(address.actor or ANONYMOUS)
+            authority = self._grants.of(address.actor or ANONYMOUS)
             fields = read_object(message.data)
             result = await self._operations.decide_dead(DEAD_OPERATIONS[address.name], authority, fields)
             answer = {"ok": True, "command_id": command_id, "result": result, "events": []}
@@ -285,7 +288,6 @@ class Runtime:
                 name=command.wire_name(),
                 command=command,
                 actor=self.service.name,
-                authority=Authority.SYSTEM,
                 received_at=datetime.now(UTC),
                 own=True,
             )
@@ -347,6 +349,7 @@ class Runtime:
         if self._started:
             self._relay.recheck()
             self._durable.reset()
+            self._granting.recheck()
             for consumer in self._consumers:
                 consumer.reset()
 
@@ -383,7 +386,8 @@ class Runtime:
             found.append(self._relay.failing)
         if self.service.obeys and self._durable.failing:
             found.append(self._durable.failing)
-        return found + [c.failing for c in self._consumers if c.failing and self._leases.holds(c.name)]
+        needed = [c for c in self._consumers if c.name != Granting.name]  # the guardian need not run
+        return found + [c.failing for c in needed if c.failing and self._leases.holds(c.name)]
 
     def health(self) -> dict[str, Any]:
         """Ready or not and why, and how far behind it is."""

@@ -68,6 +68,13 @@ CREATE TABLE leases (
     expires_at timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
+CREATE TABLE grants (
+    actor text PRIMARY KEY,
+    level smallint NOT NULL,  -- 1 for one that was taken back
+    expires_at timestamptz,
+    position bigint NOT NULL  -- of the guardian's event that says so
+);
+
 -- Append the decisions of a whole batch, or nothing of it.
 -- The schema's lock is held until the commit, so positions become visible in their order and without holes,
 -- and everything checked here stays true until then.

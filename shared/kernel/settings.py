@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.contracts.guardian import Level
 from shared.contracts.messages import Authority
 
 
@@ -16,12 +17,17 @@ class Settings(BaseSettings):
 
     database_url: str | None = None
     nats_url: str | None = None
+    credentials: Path | None = Field(
+        default=None,
+        description="File of `omoi credentials create`: the URLs name no user, each service takes its own.",
+    )
     home: Path = Field(default=Path(".omoi"), description="Where the embedded stack keeps its data.")
     sync_always: bool = Field(default=True, description="Whether the embedded JetStream syncs every message.")
     allow_anonymous: bool = Field(default=True, description="Whether commands without an actor are taken.")
-    grants: dict[str, Authority] = Field(
+    grants: dict[str, Level] = Field(
         default_factory=lambda: {"operator": Authority.SYSTEM},
-        description='Authority of actors, for example `{"ann": 4}`; everybody else is a WORKER.',
+        description='Authority of actors, for example `{"ann": "GUARDIAN"}`; everybody else is a WORKER. '
+        "The guardian may grant more.",
     )
     replicas: int = Field(default=1, ge=1, le=5, description="Copies of the streams in a NATS cluster.")
     workflows: Path | None = Field(

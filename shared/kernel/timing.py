@@ -8,7 +8,6 @@ from uuid import uuid5
 import asyncpg
 import structlog
 
-from shared.contracts.messages import Authority
 from shared.kernel.decider import NAMESPACE
 from shared.kernel.envelope import Envelope
 from shared.kernel.store import Store
@@ -71,7 +70,6 @@ class Timers:
             name=row["command"],
             command=self._commands[row["command"]].model_validate_json(row["body"]),
             actor=self._store.service.name,
-            authority=Authority.SYSTEM,
             received_at=datetime.now(UTC),
             own=True,
             timer=(row["key"], row["due_at"]),

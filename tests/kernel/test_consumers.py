@@ -45,7 +45,7 @@ async def test_two_replicas_hear_once(tills: World) -> None:
 
 def hears_twice(replica: Runtime) -> None:
     """Let the consumer forget to acknowledge what it has committed, so that all of it comes again."""
-    [hearing] = replica._consumers
+    hearing, _ = replica._consumers
 
     async def forgetful(pull: Any) -> None:
         messages = await pull.next(1)
@@ -293,7 +293,7 @@ async def test_a_consumer_that_dies_while_it_unparks_goes_on_where_it_was(
 async def test_parking_that_was_rolled_back_is_forgotten(tills: World) -> None:
     ear.BROKEN.add("bad")
     async with tills.running(till.till, ear.ear) as [_, replica]:
-        [hearing] = replica._consumers
+        hearing, _ = replica._consumers
         park = hearing._parking.park
         failed: list[Any] = []
 

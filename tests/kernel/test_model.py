@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from shared.contracts.messages import Authority, Command
+from shared.contracts.messages import Command
 from shared.kernel.batcher import Batcher
 from shared.kernel.database import open_pool
 from shared.kernel.decider import Lookup
 from shared.kernel.envelope import Envelope, Outcome, answer_of
+from shared.kernel.grants import Grants
 from shared.kernel.metrics import Metrics
 from shared.kernel.reads import StoreReading
 from shared.kernel.store import Appended, Batch, Moved, Store
@@ -47,7 +48,7 @@ class Replica:
         self._append = self.store.append
         self.store.append = self._maybe_append  # type: ignore[method-assign]
         self.dies: str | None = None
-        self.batcher = Batcher(self.store, self._find, Metrics(), lambda _: None)
+        self.batcher = Batcher(self.store, self._find, Grants({}).of, Metrics(), lambda _: None)
         self.task = asyncio.create_task(self.batcher.run())
 
     async def _find(self, lookup: Lookup[Any]) -> Any:
@@ -74,7 +75,6 @@ class Replica:
                 name=command.wire_name(),
                 command=command,
                 actor="ann",
-                authority=Authority.WORKER,
                 received_at=datetime.now(UTC),
                 answer=answer,
             )
