@@ -18,7 +18,7 @@ endif
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.setup ## Make .venv with what the lock file names
@@ -89,6 +89,48 @@ check: lint test ## Everything CI holds: lint, then the tests
 .PHONY: bench
 bench: .venv/.bench ## Measure, beside the libraries we compare with
 	@$(BIN)/python -m benchmarks
+
+# Names of images that `make local-images` makes: make compose-test IMAGES=local
+ifeq ($(IMAGES),local)
+export BASE_IMAGE := omoios-local/python
+export WORKER_BASE_IMAGE := omoios-local/python-git
+export POSTGRES_IMAGE := omoios-local/postgres
+export NATS_IMAGE := omoios-local/nats
+endif
+export OMOI_USER = $(shell id -u):$(shell id -g)
+COMPOSE = $(shell docker compose version > /dev/null 2>&1 && echo docker compose || echo docker-compose)
+PROJECT = $(COMPOSE) --project-name omoios --file deploy/compose.yaml $(if $(PROFILE),--profile $(PROFILE))
+define WITH_DOCKER
+if docker info > /dev/null 2>&1; then $(1); else echo 'No Docker engine answers here: $@ is skipped.'; fi
+endef
+
+.PHONY: wheels
+wheels: setup ## Lay ready what the images are built from, as uv.lock names it
+	@$(BIN)/python -m deploy.wheels
+
+.PHONY: local-images
+local-images: setup ## Make base images where no image registry is reached; as root
+	@$(call WITH_DOCKER,deploy/local-images)
+
+.PHONY: compose-secrets
+compose-secrets: setup
+	@$(BIN)/python -m deploy.credentials deploy/secrets
+
+.PHONY: images
+images: wheels compose-secrets ## Build an image for each service
+	@$(call WITH_DOCKER,$(PROJECT) build --quiet)
+
+.PHONY: compose-up
+compose-up: images ## Start every service in a container; PROFILE=example adds a worker
+	@$(call WITH_DOCKER,$(PROJECT) up --detach)
+
+.PHONY: compose-down
+compose-down: ## Stop the containers; what they keep stays
+	@$(call WITH_DOCKER,$(PROJECT) --profile example down)
+
+.PHONY: compose-test
+compose-test: wheels ## Build the images, take a ticket to DONE, kill every container in turn
+	@$(call WITH_DOCKER,$(BIN)/python -m deploy.trial $(COMPOSE))
 
 .PHONY: clean
 clean: ## Remove .venv and the caches; the data in .omoi stays

@@ -1,0 +1,1 @@
+"""How OmoiOS is run on machines of its own."""

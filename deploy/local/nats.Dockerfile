@@ -1,0 +1,5 @@
+# Stands in for nats:2.12-alpine.
+FROM omoios-local/python-git
+COPY nats-server /usr/local/bin/nats-server
+RUN chmod 755 /usr/local/bin/nats-server
+ENTRYPOINT ["nats-server"]
