@@ -1,6 +1,6 @@
 """What a service reads from the broker, as its declaration asks for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from shared.kernel import wire
@@ -23,7 +23,16 @@ class Durable(NamedTuple):
 def durables_of(service: Service) -> Mapping[str, Durable]:
     """Name of the reader -> its durable consumer."""
     found = {COMMANDS: Durable(wire.COMMANDS_STREAM, service.name)} if service.obeys else {}
-    hearing = [Granting.name]
-    hearing += [Reacting.name] if service.hears else []
-    hearing += [Journal.name] if service.read_models else []
-    return found | {name: Durable(wire.EVENTS_STREAM, f"{service.name}-{name}") for name in hearing}
+    return found | {
+        reader: Durable(wire.EVENTS_STREAM, f"{service.name}-{reader}") for reader in hearing_of(service)
+    }
+
+
+def hearing_of(service: Service) -> Mapping[str, Sequence[str]]:
+    """Name of each reader of events -> the services that it hears."""
+    hearing: dict[str, Sequence[str]] = {Granting.name: Granting.sources}
+    if service.hears:
+        hearing[Reacting.name] = service.sources
+    if service.read_models:
+        hearing[Journal.name] = Journal(service.read_models).sources
+    return hearing

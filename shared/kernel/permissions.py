@@ -1,13 +1,12 @@
 """What the broker lets each of its users do, as the declarations of the services ask for it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from shared.contracts.messages import ANONYMOUS, SHARED_NOUNS
 from shared.kernel import wire
 from shared.kernel.declaration import Service
-from shared.kernel.granting import GUARDIAN, Granting
-from shared.kernel.journal import Journal
-from shared.kernel.reacting import Reacting
+from shared.kernel.durables import durables_of, hearing_of
+from shared.kernel.granting import GUARDIAN
 from shared.stack.nats_config import NatsUser
 
 API = "$JS.API"
@@ -70,19 +69,9 @@ def _announced(service: Service) -> Iterator[str]:
 
 def _asked(service: Service) -> Iterator[str]:
     yield from (wire.query_subject(query.owner(), query.wire_name()) for query in service.asks)
-    for source in sorted({source for sources in _consumers(service).values() for source in sources}):
+    for source in sorted({source for sources in hearing_of(service).values() for source in sources}):
         yield wire.query_subject(source, "events")
         yield wire.query_subject(source, "position")
-
-
-def _consumers(service: Service) -> dict[str, Sequence[str]]:
-    """Its consumers of events, and the services that each of them hears."""
-    hearing: dict[str, Sequence[str]] = {Granting.name: Granting.sources}
-    if service.hears:
-        hearing[Reacting.name] = service.sources
-    if service.read_models:
-        hearing[Journal.name] = Journal(service.read_models).sources
-    return hearing
 
 
 def _jetstream(service: Service) -> Iterator[str]:
@@ -91,10 +80,7 @@ def _jetstream(service: Service) -> Iterator[str]:
         yield f"{API}.STREAM.INFO.{stream}"
         yield f"{API}.STREAM.CREATE.{stream}"
     yield f"{API}.STREAM.MSG.GET.{wire.EVENTS_STREAM}"
-    durables = [(wire.EVENTS_STREAM, f"{service.name}-{consumer}") for consumer in _consumers(service)]
-    if service.obeys:
-        durables.append((wire.COMMANDS_STREAM, service.name))
-    for stream, durable in durables:
+    for stream, durable in durables_of(service).values():
         for verb in ("DURABLE.CREATE", "INFO", "DELETE", "MSG.NEXT"):
             yield f"{API}.CONSUMER.{verb}.{stream}.{durable}"
         yield f"$JS.ACK.{stream}.{durable}.>"
