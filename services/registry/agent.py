@@ -54,6 +54,10 @@ class Agent:
     agent_type: str = ""
     capabilities: tuple[str, ...] = ()
     capacity: int = 1
+    allocated_by: str | None = None
+    """Intervention that has set its capacity; what the agent says of it does not count as long as it has."""
+    capacity_said_by: str | None = None
+    """Actor who said its capacity last, if not by registering."""
     tags: tuple[str, ...] = ()
     phases: tuple[str, ...] | None = None
     version: str | None = None
@@ -63,6 +67,10 @@ class Agent:
     available: bool = True
     standing: Standing = "SPAWNING"
     quarantine_reason: str | None = None
+    quarantine_changed_by: str | None = None
+    """Actor who put it in quarantine, or released it, last."""
+    quarantined_through: str | None = None
+    """Intervention that put it in quarantine, if one did."""
     session: int = 0
     registered_by: str | None = None
     registered_at: datetime | None = None
@@ -130,16 +138,29 @@ def known(past: Past, agent_id: str) -> Agent:
     """An agent that has registered once."""
     agent = past.of(Agent, agent_id)
     if not agent.session:
-        raise AgentNotFound(f"There is no agent {agent_id}. Register it first.", agent_id=agent_id)
+        raise _unknown(agent_id)
     return agent
 
 
 def present(past: Past, agent_id: str) -> Agent:
     """An agent that has not left."""
-    agent = known(past, agent_id)
-    if not agent.here:
-        raise AgentNotFound(f"Agent {agent_id} has left. Register it again.", agent_id=agent_id)
+    agent = past.of(Agent, agent_id)
+    if absent := absence(agent, agent_id):
+        raise absent
     return agent
+
+
+def absence(agent: Agent, agent_id: str) -> AgentNotFound | None:
+    """What is said of an agent that has not come yet, or has left."""
+    if not agent.session:
+        return _unknown(agent_id)
+    if agent.here:
+        return None
+    return AgentNotFound(f"Agent {agent_id} has left. Register it again.", agent_id=agent_id)
+
+
+def _unknown(agent_id: str) -> AgentNotFound:
+    return AgentNotFound(f"There is no agent {agent_id}. Register it first.", agent_id=agent_id)
 
 
 def authorise(agent: Agent, context: Context) -> None:
@@ -206,11 +227,18 @@ def evolve(agent: Agent, event: AgentEvent) -> Agent:
         case AgentRecovered():
             return replace(agent, standing="IDLE", session=event.session, last_seen_at=None)
         case AgentQuarantined():
-            return replace(agent, quarantine_reason=event.reason)
+            return replace(
+                agent,
+                quarantine_reason=event.reason,
+                quarantine_changed_by=event.actor,
+                quarantined_through=event.intervention_id,
+            )
         case AgentReleased():
-            return replace(agent, quarantine_reason=None)
+            return replace(
+                agent, quarantine_reason=None, quarantine_changed_by=event.actor, quarantined_through=None
+            )
         case AgentDeregistered():
-            return replace(agent, standing="TERMINATED", last_seen_at=event.at)
+            return replace(agent, standing="TERMINATED", last_seen_at=event.at, allocated_by=None)
         case AgentAttemptBegan():
             return _begun(agent, event)
         case AgentAttemptEnded():
@@ -219,7 +247,11 @@ def evolve(agent: Agent, event: AgentEvent) -> Agent:
 
 def _changes(event: AgentUpdated) -> dict[str, Any]:
     changed = {name: getattr(event, name) for name in UPDATABLE if getattr(event, name) is not None}
-    return changed | ({"phases": event.phases or None} if event.phases is not None else {})
+    if event.phases is not None:
+        changed["phases"] = event.phases or None
+    if event.capacity is not None:
+        changed |= {"allocated_by": event.allocated_by, "capacity_said_by": event.actor}
+    return changed
 
 
 def _begun(agent: Agent, event: AgentAttemptBegan) -> Agent:

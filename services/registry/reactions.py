@@ -1,9 +1,16 @@
-"""What the registry does about the news of the scheduler: exactly one beginning and one end an attempt."""
+"""What the registry does about the news of others: attempts begin and end once, and guardians intervene."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from shared.contracts.agent import BeginAttempt, EndAttempt, Outcome
+from shared.contracts.agent import (
+    ApplyIntervention,
+    BeginAttempt,
+    EndAttempt,
+    Outcome,
+    RevertIntervention,
+)
+from shared.contracts.guardian import GuardianInterventionRequested, GuardianRevertRequested
 from shared.contracts.messages import Command
 from shared.contracts.task import (
     TaskCancelled,
@@ -14,6 +21,9 @@ from shared.contracts.task import (
     TaskRetryScheduled,
     TaskTimedOut,
 )
+
+OF_AGENTS = ("reallocate_capacity", "quarantine_agent")
+"""Interventions that are about agents; tasks and tickets are the scheduler's."""
 
 Ending = TaskCompleted | TaskCancelled | TaskFailed | TaskLeaseExpired | TaskRetryScheduled | TaskTimedOut
 
@@ -60,5 +70,34 @@ def _end(event: Ending, agent_id: str, outcome: Outcome, at: datetime) -> Sequen
     return [
         EndAttempt(
             agent_id=agent_id, task_id=event.task_id, task_type=event.task_type, outcome=outcome, at=at
+        )
+    ]
+
+
+def apply_intervention(event: GuardianInterventionRequested) -> Sequence[Command]:
+    """Carry it out if it is about agents."""
+    if event.intended.kind not in OF_AGENTS:
+        return []
+    return [
+        ApplyIntervention(
+            intervention_id=event.intervention_id,
+            intended=event.intended,
+            reason=event.reason,
+            actor=event.actor,
+        )
+    ]
+
+
+def revert_intervention(event: GuardianRevertRequested) -> Sequence[Command]:
+    """Restore what was if it is about agents."""
+    if event.intended.kind not in OF_AGENTS:
+        return []
+    return [
+        RevertIntervention(
+            intervention_id=event.intervention_id,
+            revert_id=event.revert_id,
+            intended=event.intended,
+            reason=event.reason,
+            actor=event.actor,
         )
     ]

@@ -1,16 +1,17 @@
 """The registry service: agents, what they can do, and whether they live."""
 
-from services.registry import attempt, reactions, session, standing
+from services.registry import attempt, intervening, reactions, session, standing
 from services.registry.agent import AGENT
+from services.registry.intervention import INTERVENTION
 from services.registry.queries.agent import get_agent, list_agents
 from services.registry.queries.search import best_fit, search
 from services.registry.tables import AGENT_INDEX
-from shared.contracts import agent, task
+from shared.contracts import agent, guardian, task
 from shared.kernel.declaration import Service
 
 registry = Service(
     "registry",
-    aggregates=(AGENT,),
+    aggregates=(AGENT, INTERVENTION),
     obeys={
         agent.Register: session.register,
         agent.Update: standing.update,
@@ -22,6 +23,8 @@ registry = Service(
         agent.MissBeat: session.miss_beat,
         agent.BeginAttempt: attempt.begin_attempt,
         agent.EndAttempt: attempt.end_attempt,
+        agent.ApplyIntervention: intervening.apply_intervention,
+        agent.RevertIntervention: intervening.revert_intervention,
     },
     hears={
         task.TaskClaimed: reactions.begin,
@@ -31,6 +34,8 @@ registry = Service(
         task.TaskTimedOut: reactions.time_out,
         task.TaskLeaseExpired: reactions.lose,
         task.TaskCancelled: reactions.cancel,
+        guardian.GuardianInterventionRequested: reactions.apply_intervention,
+        guardian.GuardianRevertRequested: reactions.revert_intervention,
     },
     answers={
         agent.GetAgent: get_agent,

@@ -29,7 +29,10 @@ class StaleSession(Refused):
 
 
 def register(command: Register, past: Past, context: Context) -> Facts:
-    """Registering again begins a new session and ends the one before; an id that was left is anybody's."""
+    """Registering again begins a new session and ends the one before; an id that was left is anybody's.
+
+    A capacity that a guardian has set stays.
+    """
     agent_id = command.agent_id or context.new_id("agent_id")
     agent = past.of(Agent, agent_id)
     if agent.here:
@@ -39,7 +42,7 @@ def register(command: Register, past: Past, context: Context) -> Facts:
         name=command.name or agent_id,
         agent_type=command.agent_type,
         capabilities=normalised(command.capabilities),
-        capacity=command.capacity,
+        capacity=agent.capacity if agent.here and agent.allocated_by else command.capacity,
         tags=trimmed(command.tags),
         phases=command.phases or None,
         version=command.version,
@@ -157,6 +160,7 @@ def _alive(
         session=first.session,
         status=well if quarantine_reason is None else "QUARANTINED",
         heartbeat_seconds=interval,
+        capacity=agent.capacity,
         cancelled=agent.cancelled_of_late(at) if isinstance(agent, Agent) else (),
     )
 

@@ -22,7 +22,7 @@ def update(command: Update, past: Past, context: Context) -> Facts:
     changed = {name: value for name, value in wanted.items() if value != _now(agent, name)}
     if not changed:
         return []
-    return [AgentUpdated(agent_id=command.agent_id, **changed, at=context.at)]
+    return [AgentUpdated(agent_id=command.agent_id, **changed, actor=context.actor, at=context.at)]
 
 
 def _wanted(command: Update) -> dict[str, object]:

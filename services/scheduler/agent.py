@@ -5,11 +5,14 @@ from datetime import datetime
 
 from shared.contracts.task import (
     AgentAssigned,
+    AgentClaimsCounted,
     AgentFollowed,
     AssignmentLapsed,
     CapabilitiesFollowed,
+    CapacityFollowed,
     FollowAgent,
     FollowCapabilities,
+    FollowCapacity,
     FollowPhases,
     PhasesFollowed,
     TaskPickedUp,
@@ -30,6 +33,12 @@ class Withheld:
     reason: str
     at: datetime
 
+    @property
+    def sentence(self) -> str:
+        """The reason, with the full stop that people leave out."""
+        said = self.reason.strip() or "No reason was given"
+        return said if said.endswith((".", "!", "?")) else f"{said}."
+
 
 @dataclass(frozen=True)
 class Agent:
@@ -45,6 +54,11 @@ class Agent:
     phases: tuple[str, ...] = ()
     """Where it works; empty for anywhere."""
     phases_at: datetime | None = None
+    capacity: int | None = None
+    """How many tasks it may have, where a guardian has set that."""
+    capacity_at: datetime | None = None
+    counted: tuple[str, ...] = ()
+    """What it had after its last claim under such a capacity; claims that the index shows later."""
 
     @property
     def available(self) -> bool:
@@ -85,12 +99,20 @@ def follow_phases(command: FollowPhases, past: Past, context: Context) -> Facts:
     return [PhasesFollowed(**command.model_dump())]
 
 
+def follow_capacity(command: FollowCapacity, past: Past, context: Context) -> Facts:
+    """Remember the newest word on how many tasks an agent may have; of most nobody ever sets it."""
+    known = past.of(Agent, command.agent_id)
+    if command.capacity == known.capacity or (known.capacity_at and known.capacity_at >= command.at):
+        return []
+    return [CapacityFollowed(**command.model_dump())]
+
+
 def refuse_quarantined(agent: Agent) -> None:
     """Refuse an agent that is in quarantine."""
     cause = agent.causes.get("quarantine")
     if cause is not None and cause.withheld:
         raise AgentIsQuarantined(
-            f"Agent {agent.agent_id} is quarantined: {cause.reason} It gets no tasks until a guardian "
+            f"Agent {agent.agent_id} is quarantined: {cause.sentence} It gets no tasks until a guardian "
             f"releases it: omoi agents release {agent.agent_id}.",
             agent_id=agent.agent_id,
             reason=cause.reason,
@@ -98,7 +120,14 @@ def refuse_quarantined(agent: Agent) -> None:
 
 
 AgentEvent = (
-    AgentFollowed | CapabilitiesFollowed | PhasesFollowed | AgentAssigned | TaskPickedUp | AssignmentLapsed
+    AgentFollowed
+    | CapabilitiesFollowed
+    | PhasesFollowed
+    | CapacityFollowed
+    | AgentClaimsCounted
+    | AgentAssigned
+    | TaskPickedUp
+    | AssignmentLapsed
 )
 
 
@@ -112,6 +141,10 @@ def evolve(agent: Agent, event: AgentEvent) -> Agent:
             return replace(agent, agent_id=agent_id, capabilities=known, capabilities_at=at)
         case PhasesFollowed(agent_id=agent_id, phases=phases, at=at):
             return replace(agent, agent_id=agent_id, phases=phases, phases_at=at)
+        case CapacityFollowed(agent_id=agent_id, capacity=capacity, at=at):
+            return replace(agent, agent_id=agent_id, capacity=capacity, capacity_at=at, counted=())
+        case AgentClaimsCounted(agent_id=agent_id, task_ids=task_ids):
+            return replace(agent, agent_id=agent_id, counted=task_ids)
         case AgentAssigned():
             assigned = {**agent.assigned, event.task_id: event.claim_epoch}
             return replace(agent, agent_id=event.agent_id, assigned=assigned)

@@ -1,6 +1,7 @@
 """Push mode: ready tasks are claimed for the agents that fit them best."""
 
 from services.scheduler.agent import Agent
+from services.scheduler.allotment import allotment, counted
 from services.scheduler.assignment import Assignment
 from services.scheduler.claim import ReadyCandidates, hand_over, reasons_against
 from services.scheduler.decision import Decision
@@ -75,11 +76,22 @@ def _is_open(assignment: Assignment, request: int) -> bool:
 
 def _in_the_way(decision: Decision, task: Task, agent: Agent) -> str:
     found = [reason["message"] for reason in reasons_against(decision, task)]
-    return " ".join([*found, agent.withheld_because])[:2000].strip()
+    return " ".join([*found, agent.withheld_because, _full(decision, agent)])[:2000].strip()
+
+
+def _full(decision: Decision, agent: Agent) -> str:
+    allotted = allotment(decision, agent)
+    if allotted is None or allotted.room:
+        return ""
+    has, most = len(allotted.task_ids), allotted.capacity
+    return f"Agent {agent.agent_id} has {has} tasks, and a guardian lets it have {most}."
 
 
 def _assign(decision: Decision, task: Task, agent_id: str) -> None:
+    allotted = allotment(decision, decision.of(Agent, agent_id))
     claimed = hand_over(decision, task, agent_id)
+    if allotted:
+        counted(decision, agent_id, allotted, [task.task_id])
     decision.record(
         AgentAssigned(
             agent_id=agent_id,

@@ -8,6 +8,7 @@ from itertools import chain, islice
 
 from services.scheduler import timer
 from services.scheduler.agent import Agent, refuse_quarantined
+from services.scheduler.allotment import ClaimsOf, allotment, counted
 from services.scheduler.claimed_task import claimed_task
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import close, failed
@@ -59,27 +60,20 @@ class ReadyCandidates(Lookup[tuple[str, ...]]):
     task_types: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True)
-class ClaimsOf(Lookup[tuple[str, ...]]):
-    """Ids of the tasks an agent has."""
-
-    holds = Task
-
-    agent_id: str
-
-
 def claim_task(command: ClaimTask, past: Past, context: Context) -> Facts:
     """Hand the first tasks in rank to an agent that can do them; wait for one if it likes to.
 
-    What was assigned to it comes first. One that was taken out waits as if there were none else; one in
-    quarantine is told so.
+    What was assigned to it comes first. One that was taken out, or has as many tasks as a guardian lets it
+    have, waits as if there were none else; one in quarantine is told so.
     """
     decision = Decision(past, context)
     agent = decision.of(Agent, command.agent_id)
     refuse_quarantined(agent)
     wanted = _wanted(command)
+    allotted = allotment(decision, agent)
     assigned = (task for task in assigned_to(decision, agent) if _suits(wanted, task))
-    offered = chain(assigned, _offered(decision, wanted) if agent.available else ())
+    free = _offered(decision, wanted) if agent.available else iter(())
+    offered = chain(assigned, islice(free, allotted.room) if allotted else free)
     fitting = _fitting_one_message(decision, islice(offered, command.max_tasks))
     won = tuple(
         pick_up(decision, task)
@@ -90,6 +84,9 @@ def claim_task(command: ClaimTask, past: Past, context: Context) -> Facts:
     until = context.received_at + timedelta(seconds=command.wait_seconds)
     if not won and context.at < until:
         raise Waiting(until)
+    if allotted:
+        has = counted(decision, agent.agent_id, allotted, [task.task_id for task in won])
+        return [*decision.facts, Claimed(tasks=won, capacity=has.capacity, running=len(has.task_ids))]
     return [*decision.facts, Claimed(tasks=won)]
 
 

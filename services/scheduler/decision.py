@@ -5,6 +5,7 @@ from typing import Any, TypeVar, cast
 
 from services.scheduler.agent import AGENT
 from services.scheduler.assignment import ASSIGNMENT
+from services.scheduler.intervention import INTERVENTION
 from services.scheduler.lock import LOCK
 from services.scheduler.lock_holder import LOCK_HOLDER
 from services.scheduler.share import SHARE
@@ -24,6 +25,7 @@ AGGREGATES: tuple[Aggregate[Any], ...] = (
     SHARE,
     AGENT,
     ASSIGNMENT,
+    INTERVENTION,
 )
 _BY_EVENT = {event: aggregate for aggregate in AGGREGATES for event in aggregate.events}
 

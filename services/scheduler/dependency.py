@@ -168,7 +168,9 @@ def failed(decision: Decision, task: Task, error: str) -> TaskFailed:
     )
 
 
-def cancelled(decision: Decision, task: Task, reason: str) -> TaskCancelled:
+def cancelled(
+    decision: Decision, task: Task, reason: str, intervention_id: str | None = None
+) -> TaskCancelled:
     """The task is stopped for good."""
     return TaskCancelled(
         task_id=task.task_id,
@@ -179,6 +181,7 @@ def cancelled(decision: Decision, task: Task, reason: str) -> TaskCancelled:
         agent_id=task.agent_id,
         reason=reason,
         actor=decision.context.actor,
+        intervention_id=intervention_id,
         cancelled_at=decision.at,
     )
 

@@ -8,7 +8,7 @@ from services.scheduler.lock import Hold as LockHold
 from services.scheduler.lock import Lock, Waiter
 from services.scheduler.share import Share
 from services.scheduler.task import Task
-from services.scheduler.ticket import Ticket
+from services.scheduler.ticket import Pause, Ticket
 from shared.contracts.messages import moment_text
 
 
@@ -74,6 +74,17 @@ class TicketBlocked(TypedDict):
     blocked_by: list[str]
 
 
+class TicketIsPaused(TypedDict):
+    """A guardian wants no task of its ticket handed out for now."""
+
+    code: Literal["ticket_paused"]
+    message: str
+    ticket_id: str
+    paused_by: str
+    reason: str
+    since: datetime
+
+
 class WaitingForContext(TypedDict):
     """What the visit before came to is not known yet."""
 
@@ -101,7 +112,7 @@ class LeftBehind(TypedDict):
     phase_id: str
 
 
-Hold = TicketOnHold | TicketBlocked | WaitingForContext
+Hold = TicketOnHold | TicketBlocked | TicketIsPaused | WaitingForContext
 
 
 class LockedBy(TypedDict):
@@ -239,6 +250,8 @@ def reasons_to_hold(task: Task, ticket: Ticket) -> list[Hold]:
                 code="ticket_blocked", message=waits, ticket_id=ticket.ticket_id, blocked_by=blockers
             )
         )
+    if ticket.pause:
+        found.append(_paused(ticket.ticket_id, ticket.pause))
     if ticket.awaiting and ticket.left and not task.branched:
         phase_id, visit = ticket.left
         context = f"It waits for what visit {visit} of {phase_id} came to, for a few seconds at most."
@@ -252,6 +265,20 @@ def reasons_to_hold(task: Task, ticket: Ticket) -> list[Hold]:
             )
         )
     return found
+
+
+def _paused(ticket_id: str, pause: Pause) -> TicketIsPaused:
+    paused = (
+        f"Ticket {ticket_id} was paused by {pause.paused_by} at {moment_text(pause.since)}: {pause.reason}"
+    )
+    return TicketIsPaused(
+        code="ticket_paused",
+        message=paused,
+        ticket_id=ticket_id,
+        paused_by=pause.paused_by,
+        reason=pause.reason,
+        since=pause.since,
+    )
 
 
 def _of_locks(task: Task, locks: Iterable[Lock]) -> list[Reason]:

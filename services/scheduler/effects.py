@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.scheduler.claim import ClaimsOf
+from services.scheduler.allotment import ClaimsOf
 from services.scheduler.queries.lookup import claims_of, open_assignments
 from services.scheduler.task import Task
 from shared.contracts.agent import AgentMatch, BestFit

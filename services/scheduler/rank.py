@@ -69,11 +69,19 @@ def reprioritise_task(command: ReprioritiseTask, past: Past, context: Context) -
             f"Task {task.task_id} is {task.status}; nobody waits for it any more.", status=task.status
         )
     if task.priority != command.priority:
-        decision.record(_reprioritised(decision, replace(task, priority=command.priority), command.reason))
+        prioritise(decision, task, command.priority, command.reason, given_by=context.actor)
     return decision.about(task.task_id)
 
 
-def _reprioritised(decision: Decision, task: Task, reason: str) -> TaskReprioritised:
+def prioritise(decision: Decision, task: Task, priority: Priority, reason: str, *, given_by: str) -> None:
+    """Give a task a priority, and the place that is its due."""
+    changed = replace(task, priority=priority)
+    decision.record(_reprioritised(decision, changed, reason, given_by=given_by))
+
+
+def _reprioritised(
+    decision: Decision, task: Task, reason: str, *, given_by: str | None = None
+) -> TaskReprioritised:
     return TaskReprioritised(
         task_id=task.task_id,
         ticket_id=task.ticket_id,
@@ -81,6 +89,7 @@ def _reprioritised(decision: Decision, task: Task, reason: str) -> TaskRepriorit
         rank=_rank_now(decision, task),
         reason=reason,
         actor=decision.context.actor,
+        given_by=given_by,
         at=decision.at,
     )
 

@@ -15,6 +15,7 @@ from shared.contracts.agent import (
 from shared.contracts.collaboration import HandoffAccepted
 from shared.contracts.context import ContextUpdated
 from shared.contracts.discovery import DiscoveryBranchRequested
+from shared.contracts.guardian import GuardianInterventionRequested, GuardianRevertRequested
 from shared.contracts.messages import Command
 from shared.contracts.phase import (
     BlockerAdded,
@@ -26,11 +27,13 @@ from shared.contracts.phase import (
     WorkflowLoaded,
 )
 from shared.contracts.task import (
+    ApplyIntervention,
     CreateTask,
     EnterPhase,
     FollowAgent,
     FollowBlockers,
     FollowCapabilities,
+    FollowCapacity,
     FollowContext,
     FollowEdit,
     FollowMigration,
@@ -39,7 +42,11 @@ from shared.contracts.task import (
     FollowWorkflow,
     HandOverClaim,
     ReleaseClaims,
+    RevertIntervention,
 )
+
+OF_TASKS = ("cancel_task", "override_priority", "pause_ticket", "resume_ticket")
+"""Interventions that are about tasks and tickets; agents are the registry's."""
 
 
 def follow_workflow(event: WorkflowLoaded) -> Sequence[Command]:
@@ -146,7 +153,7 @@ def follow_recovery(event: AgentRecovered) -> Sequence[Command]:
 
 
 def follow_update(event: AgentUpdated) -> Sequence[Command]:
-    """Remember what an agent can do and where it works now, if that is what it changed."""
+    """Remember what an agent can do, where it works and how much it may have, if that has changed."""
     changes: list[Command] = []
     if event.capabilities is not None:
         changes.append(
@@ -154,6 +161,9 @@ def follow_update(event: AgentUpdated) -> Sequence[Command]:
         )
     if event.phases is not None:
         changes.append(FollowPhases(agent_id=event.agent_id, phases=event.phases, at=event.at))
+    if event.capacity is not None:
+        capacity = event.capacity if event.allocated_by else None
+        changes.append(FollowCapacity(agent_id=event.agent_id, capacity=capacity, at=event.at))
     return changes
 
 
@@ -188,7 +198,8 @@ def release_deregistered(event: AgentDeregistered) -> Sequence[Command]:
 def lose_deregistered(event: AgentDeregistered) -> Sequence[Command]:
     """Take its tasks from an agent that left, and count on it no more."""
     gone = FollowAgent(agent_id=event.agent_id, cause="gone", withheld=True, reason="left", at=event.at)
-    return [*release_deregistered(event), gone]
+    free = FollowCapacity(agent_id=event.agent_id, capacity=None, at=event.at)
+    return [*release_deregistered(event), gone, free]
 
 
 def hand_over_claim(event: HandoffAccepted) -> Sequence[Command]:
@@ -202,6 +213,35 @@ def hand_over_claim(event: HandoffAccepted) -> Sequence[Command]:
             handoff_id=event.handoff_id,
             reason=event.reason,
             context=event.context,
+        )
+    ]
+
+
+def apply_intervention(event: GuardianInterventionRequested) -> Sequence[Command]:
+    """Carry it out if it is about a task or a ticket."""
+    if event.intended.kind not in OF_TASKS:
+        return []
+    return [
+        ApplyIntervention(
+            intervention_id=event.intervention_id,
+            intended=event.intended,
+            reason=event.reason,
+            actor=event.actor,
+        )
+    ]
+
+
+def revert_intervention(event: GuardianRevertRequested) -> Sequence[Command]:
+    """Restore what was if it is about a task or a ticket."""
+    if event.intended.kind not in OF_TASKS:
+        return []
+    return [
+        RevertIntervention(
+            intervention_id=event.intervention_id,
+            revert_id=event.revert_id,
+            intended=event.intended,
+            reason=event.reason,
+            actor=event.actor,
         )
     ]
 

@@ -113,14 +113,20 @@ def retry_task(command: RetryTask, past: Past, context: Context) -> Facts:
     task = decision.task(command.task_id)
     ticket = decision.ticket(task.ticket_id)
     _refuse_retry(task, ticket)
+    try_again(decision, task, ticket)
+    return decision.about(task.task_id)
+
+
+def try_again(decision: Decision, task: Task, ticket: Ticket) -> None:
+    """Let an ended task begin anew, and tell those that wait for it."""
     decision.record(
         TaskRetried(
             task_id=task.task_id,
             ticket_id=task.ticket_id,
             phase_id=task.phase_id,
             visit=task.visit,
-            actor=context.actor,
-            at=context.at,
+            actor=decision.context.actor,
+            at=decision.at,
         )
     )
     hold(decision, task, ticket)
@@ -128,7 +134,6 @@ def retry_task(command: RetryTask, past: Past, context: Context) -> Facts:
     retried = decision.of(Task, task.task_id)
     if retried.satisfied:
         make_ready(decision, retried)
-    return decision.about(task.task_id)
 
 
 def _refuse_retry(task: Task, ticket: Ticket) -> None:

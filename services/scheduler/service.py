@@ -1,6 +1,7 @@
 """The scheduler: tasks, who may claim them, and when."""
 
 from services.scheduler import (
+    allotment,
     assigning,
     claim,
     context_wait,
@@ -8,6 +9,7 @@ from services.scheduler import (
     dependency,
     following,
     handover,
+    intervening,
     lock_request,
     locking,
     rank,
@@ -18,7 +20,13 @@ from services.scheduler import (
     visit,
     workflow,
 )
-from services.scheduler.agent import Agent, follow_agent, follow_capabilities, follow_phases
+from services.scheduler.agent import (
+    Agent,
+    follow_agent,
+    follow_capabilities,
+    follow_capacity,
+    follow_phases,
+)
 from services.scheduler.assignment import Assignment
 from services.scheduler.decision import AGGREGATES
 from services.scheduler.effects import ASSIGNING
@@ -47,7 +55,7 @@ from services.scheduler.tables import (
     task_index,
 )
 from services.scheduler.task import Task
-from shared.contracts import agent, collaboration, context, discovery, lock, phase, task
+from shared.contracts import agent, collaboration, context, discovery, guardian, lock, phase, task
 from shared.kernel.declaration import Index, Service
 
 scheduler = Service(
@@ -78,6 +86,7 @@ scheduler = Service(
         task.FollowAgent: follow_agent,
         task.FollowCapabilities: follow_capabilities,
         task.FollowPhases: follow_phases,
+        task.FollowCapacity: follow_capacity,
         task.FollowWorkflow: workflow.follow_workflow,
         task.FollowTicket: visit.follow_ticket,
         task.FollowEdit: following.follow_edit,
@@ -87,6 +96,8 @@ scheduler = Service(
         task.EndContextWait: context_wait.end_context_wait,
         task.EnterPhase: visit.enter_phase,
         task.SettleTasks: settle.settle_tasks,
+        task.ApplyIntervention: intervening.apply_intervention,
+        task.RevertIntervention: intervening.revert_intervention,
         lock.AcquireLock: lock_request.acquire_lock,
         lock.AcquireLocks: lock_request.acquire_locks,
         lock.ExtendLock: lock_request.extend_lock,
@@ -113,6 +124,8 @@ scheduler = Service(
         agent.AgentDeregistered: reactions.lose_deregistered,
         collaboration.HandoffAccepted: reactions.hand_over_claim,
         discovery.DiscoveryBranchRequested: reactions.spawn_task,
+        guardian.GuardianInterventionRequested: reactions.apply_intervention,
+        guardian.GuardianRevertRequested: reactions.revert_intervention,
     },
     measures={task.ReadyTasksMeasure: measure_ready_tasks},
     answers={
@@ -125,7 +138,7 @@ scheduler = Service(
     },
     lookups={
         claim.ReadyCandidates: ready_candidates,
-        claim.ClaimsOf: claims_of,
+        allotment.ClaimsOf: claims_of,
         settle.OpenTasksOf: open_tasks_of,
     },
     indexes=[

@@ -102,6 +102,10 @@ class Task:
     """Attempts that came to nothing since it was made, or retried by hand."""
     reason: str = ""
     """Why it failed or was cancelled."""
+    cancelled_through: str | None = None
+    """Intervention that cancelled it, if one did."""
+    priority_given_by: str = ""
+    """Who gave it its priority: an actor, or an intervention by its id; empty: it is as it was made."""
     attempts: Attempts = ()
 
     @property
@@ -311,6 +315,15 @@ def _over(task: Task, status: Status, reason: str = "") -> Task:
     return _with(task, status=status, rank=None, not_before=None, reason=reason[:REASON_CHARACTERS])
 
 
+def _cancelled(task: Task, event: TaskCancelled) -> Task:
+    return _with(_over(task, "cancelled", event.reason), cancelled_through=event.intervention_id)
+
+
+def _reprioritised(task: Task, event: TaskReprioritised) -> Task:
+    given_by = task.priority_given_by if event.given_by is None else event.given_by
+    return _with(task, priority=event.priority, rank=event.rank, priority_given_by=given_by)
+
+
 def _same(task: Task, _: Event) -> Task:
     return task
 
@@ -324,7 +337,7 @@ _CHANGES: dict[type[Event], Callable[[Task, Any], Task]] = {
     TaskHeld: lambda task, _: _with(task, held=True),
     TaskReleased: lambda task, _: _with(task, held=False),
     TaskReady: _ready,
-    TaskReprioritised: lambda task, event: _with(task, priority=event.priority, rank=event.rank),
+    TaskReprioritised: _reprioritised,
     TaskClaimed: _claimed,
     TaskClaimantNamed: lambda task, event: _with(task, claimed_by=event.claimed_by),
     TaskStarted: lambda task, _: _with(task, status="running"),
@@ -334,8 +347,8 @@ _CHANGES: dict[type[Event], Callable[[Task, Any], Task]] = {
     TaskRetryScheduled: _retry_scheduled,
     TaskTimedOut: _spent,
     TaskLeaseExpired: _lease_expired,
-    TaskCancelled: lambda task, event: _over(task, "cancelled", event.reason),
-    TaskRetried: lambda task, _: _with(task, **_WAITING, failures=0, reason=""),
+    TaskCancelled: _cancelled,
+    TaskRetried: lambda task, _: _with(task, **_WAITING, failures=0, reason="", cancelled_through=None),
     TaskLateReport: _same,
     TaskHandoverFailed: _same,
 }

@@ -14,6 +14,8 @@ from shared.contracts.task import (
     PhaseEntered,
     TaskSpawnRefused,
     TicketFollowed,
+    TicketPaused,
+    TicketResumed,
 )
 from shared.contracts.workflow import Phase, Workflow
 from shared.kernel.decider import Aggregate, Refused
@@ -28,6 +30,15 @@ class TicketNotFound(Refused):
             "check the id: omoi ticket list names those there are.",
             ticket_id=ticket_id,
         )
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Who wants no task of a ticket handed out, why, and since when."""
+
+    paused_by: str
+    reason: str
+    since: datetime
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,11 @@ class Ticket:
     """The phase it is worked on in: where it is, or was before it was put on hold."""
     blocked_by: tuple[str, ...] = ()
     """The tickets that it waits for."""
+    pause: Pause | None = None
+    pause_given_by: str = ""
+    """Intervention that paused or resumed it last; empty: it is as it was opened."""
+    pause_changed_by: str | None = None
+    """Actor who paused or resumed it last."""
     left: tuple[str, int] | None = None
     """Phase and number of the visit that was worked on before."""
     awaiting: bool = False
@@ -122,6 +138,8 @@ TicketEvent = (
     | ContextMissed
     | PhaseEntered
     | TaskSpawnRefused
+    | TicketPaused
+    | TicketResumed
 )
 
 
@@ -142,8 +160,16 @@ def evolve(ticket: Ticket, event: TicketEvent) -> Ticket:
             return replace(ticket, awaiting=False)
         case TaskSpawnRefused():
             return ticket
+        case TicketPaused():
+            return _paused(ticket, event, Pause(event.paused_by, event.reason, event.since))
+        case TicketResumed():
+            return _paused(ticket, event, None)
         case PhaseEntered():
             return _entered(_after(ticket, event), event)
+
+
+def _paused(ticket: Ticket, event: TicketPaused | TicketResumed, pause: Pause | None) -> Ticket:
+    return replace(ticket, pause=pause, pause_given_by=event.given_by, pause_changed_by=event.actor)
 
 
 def _informed(ticket: Ticket, event: ContextFollowed) -> Ticket:

@@ -8,6 +8,7 @@ WAY_OUT = {
     "retry_scheduled": "The delay ends by itself.",
     "ticket_on_hold": "Unblock its ticket.",
     "ticket_blocked": "The tickets that block its ticket are done, or the blockers are removed.",
+    "ticket_paused": "A guardian resumes its ticket (omoi guardian resume), or reverts the pause.",
     "waiting_for_context": "What earlier phases came to is gathered by itself in a moment.",
     "being_released": "It is let go by itself in a moment.",
     "ticket_moved_on": "Nothing: its ticket goes on without it. Create a task for where the ticket is now.",

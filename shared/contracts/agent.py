@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from shared.contracts.guardian import Change, Intended, InterventionKind
 from shared.contracts.messages import Authority, Command, Event, Key, Moment, Query, Result
 
 Status = Literal["SPAWNING", "IDLE", "RUNNING", "DEGRADED", "FAILED", "QUARANTINED", "TERMINATED"]
@@ -16,6 +17,7 @@ Outcome = Literal["completed", "failed", "lost", "cancelled", "returned"]
 
 IDLE_SECONDS = 30.0
 RUNNING_SECONDS = 15.0
+CAPACITY_MAX = 1000
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.1, 3600.0
 
 Capabilities = tuple[Annotated[str, StringConstraints(max_length=200)], ...]
@@ -29,6 +31,9 @@ class Session(Result):
     session: int = Field(description="Epoch of the agent's session: quote it in every heartbeat.")
     status: Status
     heartbeat_seconds: float = Field(description="Beat at least this often.")
+    capacity: int | None = Field(
+        default=None, description="Tasks at a time: have no more, whatever was said when registering."
+    )
     cancelled: tuple[Key, ...] = Field(
         default=(),
         description="Its tasks that were cancelled of late: stop them. A task is named until three intervals "
@@ -45,7 +50,7 @@ class Register(Command):
     name: str | None = Field(default=None, max_length=200, description="For people; the id when absent.")
     agent_type: str = Field(default="worker", max_length=64, description="What kind of agent it is.")
     capabilities: Capabilities = Field(default=(), max_length=64, description="Trimmed and lower-cased.")
-    capacity: int = Field(default=1, ge=1, le=1000, description="Tasks at a time.")
+    capacity: int = Field(default=1, ge=1, le=CAPACITY_MAX, description="Tasks at a time.")
     tags: Tags = Field(default=(), max_length=50, description="Words to find it by; trimmed.")
     phases: tuple[Key, ...] | None = Field(
         default=None, max_length=100, description="Phases it works in; absent or empty means any."
@@ -74,7 +79,7 @@ class Update(Command):
     capabilities: Capabilities | None = Field(
         default=None, max_length=64, description="All of them, trimmed and lower-cased."
     )
-    capacity: int | None = Field(default=None, ge=1, le=1000, description="Tasks at a time.")
+    capacity: int | None = Field(default=None, ge=1, le=CAPACITY_MAX, description="Tasks at a time.")
     tags: Tags | None = Field(default=None, max_length=50, description="All of them.")
     phases: tuple[Key, ...] | None = Field(
         default=None, max_length=100, description="Phases it works in; an empty list means any."
@@ -163,6 +168,29 @@ class EndAttempt(Command):
     at: Moment
 
 
+class ApplyIntervention(Command):
+    """Carry out what a guardian wants of agents. Sent by the registry when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    intervention_id: Key
+    intended: Intended
+    reason: str
+    actor: str
+
+
+class RevertIntervention(Command):
+    """Restore what was before an intervention. Sent by the registry when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    intervention_id: Key
+    revert_id: Key
+    intended: Intended
+    reason: str
+    actor: str
+
+
 class AgentRegistered(Event):
     """An agent is known, in a new session."""
 
@@ -193,6 +221,11 @@ class AgentUpdated(Event):
     phases: tuple[Key, ...] | None = Field(default=None, description="Empty means any.")
     version: str | None = None
     metadata: dict[str, Any] | None = None
+    allocated_by: Key | None = Field(
+        default=None,
+        description="Intervention that moved the capacity; absent where the agent or its operator said it.",
+    )
+    actor: str | None = None
     at: Moment
 
 
@@ -239,6 +272,7 @@ class AgentQuarantined(Event):
     session: int
     reason: str
     actor: str
+    intervention_id: Key | None = Field(default=None, description="Of the guardian, if it was one.")
     at: Moment
 
 
@@ -249,6 +283,24 @@ class AgentReleased(Event):
     session: int
     reason: str
     actor: str
+    at: Moment
+
+
+class AgentInterventionSettled(Event):
+    """What came of an intervention, or of its revert, that is about agents."""
+
+    key = "subject"
+
+    subject: Key = Field(description="The intervention's id.")
+    intervention_id: Key
+    revert_id: Key | None = Field(default=None, description="Of the revert, if it was one.")
+    kind: InterventionKind
+    ok: bool
+    before: dict[str, Any] = Field(default_factory=dict, description="What was, as far as it was changed.")
+    after: dict[str, Any] = Field(default_factory=dict, description="What is instead.")
+    code: str = Field(default="", description="Why it was refused, if it was.")
+    message: str = ""
+    changed: dict[str, Change] = Field(default_factory=dict, description="What was not as it had been left.")
     at: Moment
 
 

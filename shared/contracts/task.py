@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from shared.contracts.guardian import Change, Intended, InterventionKind
 from shared.contracts.lock import GrantedLock, ResourceKey
 from shared.contracts.messages import Authority, Command, Event, Key, Measure, Moment, Priority, Query, Result
 from shared.contracts.workflow import Workflow
@@ -62,6 +63,12 @@ class Claimed(Result):
     """The tasks an agent has won; empty when nothing fits."""
 
     tasks: tuple[ClaimedTask, ...] = ()
+    capacity: int | None = Field(
+        default=None, description="Tasks it may have at a time, where a guardian has set that."
+    )
+    running: int | None = Field(
+        default=None, description="Tasks it has, these among them, where its capacity was set so."
+    )
 
 
 class Extended(Result):
@@ -448,6 +455,39 @@ class FollowCapabilities(Command):
     at: Moment
 
 
+class FollowCapacity(Command):
+    """Remember how many tasks an agent may have, where a guardian has set that. Sent by the scheduler."""
+
+    authority = Authority.SYSTEM
+
+    agent_id: Key
+    capacity: int | None = Field(description="None: as many as it claims.")
+    at: Moment
+
+
+class ApplyIntervention(Command):
+    """Carry out what a guardian wants of a task or a ticket. Sent by the scheduler when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    intervention_id: Key
+    intended: Intended
+    reason: str
+    actor: str
+
+
+class RevertIntervention(Command):
+    """Restore what was before an intervention. Sent by the scheduler when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    intervention_id: Key
+    revert_id: Key
+    intended: Intended
+    reason: str
+    actor: str
+
+
 class FollowPhases(Command):
     """Remember in which phases an agent works."""
 
@@ -471,6 +511,22 @@ class PhasesFollowed(Event):
 
     agent_id: Key
     phases: tuple[Key, ...]
+    at: Moment
+
+
+class CapacityFollowed(Event):
+    """The scheduler knows how many tasks an agent may have, or that nobody has set that any more."""
+
+    agent_id: Key
+    capacity: int | None
+    at: Moment
+
+
+class AgentClaimsCounted(Event):
+    """An agent whose capacity a guardian has set has claimed; it has these tasks now."""
+
+    agent_id: Key
+    task_ids: tuple[Key, ...]
     at: Moment
 
 
@@ -521,6 +577,48 @@ class BlockersFollowed(Event):
     ticket_id: Key
     blocked_by: tuple[Key, ...]
     change: int
+
+
+class TicketPaused(Event):
+    """No task of a ticket is handed out; those in work go on."""
+
+    ticket_id: Key
+    paused_by: str = Field(description="Whose wish it is; not the actor where a pause is restored.")
+    reason: str
+    since: Moment = Field(description="When it was paused; before now where a pause is restored.")
+    given_by: str = Field(description="Intervention that wanted it so, by its id.")
+    actor: str
+    at: Moment
+
+
+class TicketResumed(Event):
+    """Tasks of a paused ticket are handed out again."""
+
+    ticket_id: Key
+    reason: str
+    given_by: str = Field(description="Intervention that wanted it so, by its id; empty: as it was opened.")
+    actor: str
+    at: Moment
+
+
+class TaskInterventionSettled(Event):
+    """What came of an intervention, or of its revert, that is about a task or a ticket."""
+
+    key = "subject"
+
+    subject: Key = Field(description="Ticket it is about, else the intervention's id.")
+    intervention_id: Key
+    revert_id: Key | None = Field(default=None, description="Of the revert, if it was one.")
+    kind: InterventionKind
+    ok: bool
+    ticket_id: Key | None = None
+    task_id: Key | None = None
+    before: dict[str, Any] = Field(default_factory=dict, description="What was, as far as it was changed.")
+    after: dict[str, Any] = Field(default_factory=dict, description="What is instead.")
+    code: str = Field(default="", description="Why it was refused, if it was.")
+    message: str = ""
+    changed: dict[str, Change] = Field(default_factory=dict, description="What was not as it had been left.")
+    at: Moment
 
 
 class MigrationFollowed(Event):
@@ -684,6 +782,11 @@ class TaskReprioritised(Event):
     rank: float | None = Field(default=None, description="Its place if it is ready.")
     reason: str
     actor: str
+    given_by: str | None = Field(
+        default=None,
+        description="Who gave it its priority: an actor, or an intervention by its id; empty: as made. "
+        "Absent where only its place has changed.",
+    )
     at: Moment
 
 
@@ -731,6 +834,8 @@ class TaskClaimantNamed(Event):
     ticket_id: Key
     claim_epoch: int
     claimed_by: str
+    agent_id: Key | None = Field(default=None, description="The agent who has the claim.")
+    attempt: int | None = Field(default=None, description="Number of the attempt that the claim began.")
 
 
 class ShareTaken(Event):
@@ -863,6 +968,9 @@ class TaskCancelled(Event):
     agent_id: Key | None = Field(default=None, description="Who held the claim, if anybody.")
     reason: str
     actor: str
+    intervention_id: Key | None = Field(
+        default=None, description="Of the guardian's intervention, if it was one."
+    )
     cancelled_at: Moment
 
 

@@ -46,7 +46,7 @@ def waits(command: MissBeat) -> Timer:
 
 
 def session(number: int, status: Status = "IDLE", seconds: float = 30) -> Session:
-    return Session(agent_id="coder-1", session=number, status=status, heartbeat_seconds=seconds)
+    return Session(agent_id="coder-1", session=number, status=status, heartbeat_seconds=seconds, capacity=2)
 
 
 def test_an_agent_registers_and_is_waited_for() -> None:
@@ -58,7 +58,7 @@ def test_an_agent_registers_and_is_waited_for() -> None:
 
 def test_registering_again_begins_a_new_session() -> None:
     for known in (HERE, LOST, LEFT):
-        assert session(2) in known.when(Register(agent_id="coder-1")).decide()
+        assert session(2) in known.when(Register(agent_id="coder-1", capacity=2)).decide()
     known = HERE.given(REGISTERED.model_copy(update={"session": 2}))
     known.when(beat(1)).then_refused(StaleSession, agent_id="coder-1", session=1)
 

@@ -41,7 +41,7 @@ def agent(past: Scenario) -> Agent:
 
 
 def updated(**changed: Any) -> AgentUpdated:
-    return AgentUpdated(agent_id="coder-1", **changed, at=NOON)
+    return AgentUpdated(agent_id="coder-1", **changed, actor="ann", at=NOON)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_beat_lifts_no_quarantine() -> None:
     beat = QUARANTINED.when(Heartbeat(agent_id="coder-1", session=1))
     assert beat.events() == []
     assert beat.decide()[-1] == Session(
-        agent_id="coder-1", session=1, status="QUARANTINED", heartbeat_seconds=30
+        agent_id="coder-1", session=1, status="QUARANTINED", heartbeat_seconds=30, capacity=2
     )
 
 
@@ -116,7 +116,9 @@ def test_neither_leaving_nor_registering_again_escapes_a_quarantine() -> None:
     gone = LEFT.given(SUSPECT)
     assert agent(gone).status == "TERMINATED"
     back = gone.when(Register(agent_id="coder-1")).decide()
-    assert back[-1] == Session(agent_id="coder-1", session=2, status="QUARANTINED", heartbeat_seconds=30)
+    assert back[-1] == Session(
+        agent_id="coder-1", session=2, status="QUARANTINED", heartbeat_seconds=30, capacity=1
+    )
     again = REGISTERED.model_copy(update={"session": 2})
     assert agent(gone.given(again)).status == agent(QUARANTINED.given(again)).status == "QUARANTINED"
 
@@ -156,9 +158,11 @@ def test_an_agent_says_how_often_it_beats() -> None:
     quick = Register(agent_id="coder-1", idle_seconds=2, running_seconds=1)
     facts = NOBODY.when(quick).decide()
     known = NOBODY.given(*NOBODY.when(quick).events())
-    assert facts[-1] == Session(agent_id="coder-1", session=1, status="IDLE", heartbeat_seconds=2)
+    assert facts[-1] == Session(agent_id="coder-1", session=1, status="IDLE", heartbeat_seconds=2, capacity=1)
     timer, session = known.when(Heartbeat(agent_id="coder-1", session=1, running=1)).decide()
-    assert session == Session(agent_id="coder-1", session=1, status="RUNNING", heartbeat_seconds=1)
+    assert session == Session(
+        agent_id="coder-1", session=1, status="RUNNING", heartbeat_seconds=1, capacity=1
+    )
     assert getattr(timer, "due_at", None) == NOON + timedelta(seconds=1)
 
 

@@ -2,7 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.scheduler.claim import FIRST_PAGE, ClaimsOf, ReadyCandidates, StaleClaim
+from services.scheduler.allotment import ClaimsOf
+from services.scheduler.claim import FIRST_PAGE, ReadyCandidates, StaleClaim
 from services.scheduler.decision import AGGREGATES
 from services.scheduler.service import scheduler
 from services.scheduler.task import TaskNotFound

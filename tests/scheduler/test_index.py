@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.scheduler.claim import ClaimsOf, ReadyCandidates
+from services.scheduler.allotment import ClaimsOf
+from services.scheduler.claim import ReadyCandidates
 from services.scheduler.settle import OpenTasksOf
 from services.scheduler.tables import row
 from services.scheduler.task import Task, normalised

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from services.scheduler.claim import ClaimsOf, ReadyCandidates
+from services.scheduler.allotment import ClaimsOf
+from services.scheduler.claim import ReadyCandidates
 from services.scheduler.decision import AGGREGATES
 from services.scheduler.dispatch import reasons
 from services.scheduler.lock import Lock

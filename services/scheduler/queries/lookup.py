@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from services.scheduler.claim import ClaimsOf
+from services.scheduler.allotment import ClaimsOf
 from services.scheduler.settle import OpenTasksOf
 from services.scheduler.tables import assignment_index, columns
 from shared.kernel.reading import Reading
