@@ -132,6 +132,10 @@ compose-down: ## Stop the containers; what they keep stays
 compose-test: wheels ## Build the images, take a ticket to DONE, kill every container in turn
 	@$(call WITH_DOCKER,$(BIN)/python -m deploy.trial $(COMPOSE))
 
+.PHONY: manifests
+manifests: setup ## Make the Kubernetes manifests that follow from the services
+	@$(BIN)/python -m deploy.k8s manifests $(if $(REGISTRY),--registry $(REGISTRY)) $(if $(TAG),--tag $(TAG))
+
 .PHONY: clean
 clean: ## Remove .venv and the caches; the data in .omoi stays
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
