@@ -13,7 +13,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 import structlog
 
-from omoi.connection import connected
+from omoi.connection import working
 from omoi.handed_in import NotAnArtifact, outcome_of
 from omoi.work import Brief, Cancelled, Permanent, Work, brief_of
 from omoi.worker.attempt import Attempt
@@ -126,7 +126,7 @@ class Agent:
             raise ValueError(f"{self.agent_id} has no functions. Add one with @agent.task('task_type').")
         named = tuple(task_type for task_type in self._handlers if task_type is not None)
         settings = replace(self._settings, task_types=None if None in self._handlers else named)
-        async with connected(self.agent_id, self._url) as client, _stopping(stop) as (stopped, hurry):
+        async with working(self.agent_id, self._url) as client, _stopping(stop) as (stopped, hurry):
             await Worker(client, settings, _Functions(self._handlers, client)).work(stopped, hurry)
 
     def run_forever(self) -> None:

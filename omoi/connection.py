@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from shared.client import Client, Unreachable
 from shared.kernel.settings import Settings
-from shared.stack import running_stack
+from shared.stack import admit, dismiss, running_stack
 
 
 @asynccontextmanager
@@ -25,3 +25,20 @@ async def connected(actor: str, url: str | None = None) -> AsyncIterator[Client]
         url = stack.nats_url
     async with await Client.connect(url, actor) as client:
         yield client
+
+
+@asynccontextmanager
+async def working(agent: str, url: str | None = None, *, passing: bool = False) -> AsyncIterator[Client]:
+    """The same for an agent: at the stack of this machine it has a user of its own.
+
+    `passing` says that nobody of that name will come again.
+    """
+    config = Settings()
+    home = config.home.resolve()
+    admitted = not (url or config.nats_url) and running_stack(home) is not None
+    if admitted:
+        url = await admit(home, agent)
+    async with connected(agent, url) as client:
+        yield client
+    if admitted and passing:
+        dismiss(home, agent)

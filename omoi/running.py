@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 from omoi.cli.console import DONE, REFUSED, UNAVAILABLE, err, out
+from omoi.connection import working
 from omoi.host import hosting
 from omoi.summary import journal_head, summarise
 from omoi.watch import Watch, live, sentence
@@ -87,8 +88,8 @@ async def _take_through(
     workflow = Workflow.model_validate(found["document"])
     watch = Watch(workflow, plan.as_json, journal_from=await journal_head(client))
     ticket_id = (await client.ask(ticket)).accepted().result["ticket_id"]
-    working = _working(plan, settings, client.url, ticket_id, signals.hurry)
-    async with working, _watching(client, watch, ticket_id):
+    at_work = _at_work(plan, settings, ticket_id, signals.hurry)
+    async with at_work, _watching(client, watch, ticket_id):
         with live(watch):
             await _start(client, watch.workflow, ticket_id)
             ended = await _end(watch, signals.stop, plan.timeout_seconds)
@@ -124,13 +125,13 @@ async def _end(watch: Watch, stop: asyncio.Event, seconds: float | None) -> str 
 
 
 @asynccontextmanager
-async def _working(
-    plan: Plan, settings: Settings, nats_url: str, ticket_id: str, hurry: asyncio.Event
+async def _at_work(
+    plan: Plan, settings: Settings, ticket_id: str, hurry: asyncio.Event
 ) -> AsyncIterator[None]:
     """A worker for this ticket beside the watch; other tickets' tasks are for other workers."""
     stop = asyncio.Event()
     name = f"local-{os.getpid()}"
-    async with await Client.connect(nats_url, name) as client:
+    async with working(name, settings.nats_url, passing=True) as client:
         worker = Worker(
             client,
             WorkerSettings(
@@ -143,11 +144,7 @@ async def _working(
                 drain_seconds=0,
                 check=plan.check,
             ),
-            CommandLine(
-                plan.command,
-                plan.passed,
-                {"OMOI_NATS_URL": nats_url, "OMOI_HOME": str(settings.home.resolve())},
-            ),
+            CommandLine(plan.command, plan.passed, {"OMOI_NATS_URL": client.url}),
         )
         task = asyncio.create_task(worker.work(stop, hurry))
         try:

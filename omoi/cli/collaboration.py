@@ -10,8 +10,8 @@ import typer
 from omoi.cli.console import (
     DONE,
     OPERATOR_NAME,
+    As,
     Json,
-    actor_name,
     connected,
     out,
     print_json,
@@ -37,16 +37,6 @@ from shared.contracts.messages import Command
 
 app = typer.Typer(no_args_is_help=True, help="Talk with other agents, and hand tasks over.")
 
-As = Annotated[
-    str,
-    typer.Option(
-        "--as",
-        metavar="NAME",
-        envvar="OMOI_AGENT_ID",
-        callback=actor_name,
-        help="Act under this name; inside a task it is the agent's.",
-    ),
-]
 ThreadId = Annotated[str, typer.Argument(help="The thread's id.")]
 Before = Annotated[int | None, typer.Option(help="The page in front of this place.", min=0)]
 Limit = Annotated[int, typer.Option(help="At most so many.", min=1, max=200)]

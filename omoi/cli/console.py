@@ -35,7 +35,16 @@ def actor_name(name: str) -> str:
     return name
 
 
-As = Annotated[str, typer.Option("--as", help="Act under this name.", metavar="NAME", callback=actor_name)]
+As = Annotated[
+    str,
+    typer.Option(
+        "--as",
+        metavar="NAME",
+        envvar="OMOI_AGENT_ID",
+        callback=actor_name,
+        help="Act under this name; inside a task it is the agent's.",
+    ),
+]
 OPERATOR_NAME = OPERATOR
 
 WIDE = 200

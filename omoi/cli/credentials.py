@@ -49,7 +49,7 @@ def create(
     ] = None,
 ) -> None:
     """Write the file, or add what it lacks: the operator, every service, and the agents that are named."""
-    from omoi.permissions import NameTaken, free_name
+    from omoi.names import NameTaken, free_name
 
     services = service_names()
     try:

@@ -6,8 +6,8 @@ import orjson
 import typer
 from typer.core import TyperGroup
 
-from omoi.cli.collaboration import As, Before, Limit, act, decide, one_of
-from omoi.cli.console import OPERATOR_NAME, Json, out, parse_json, print_json, print_table, tell
+from omoi.cli.collaboration import Before, Limit, act, decide, one_of
+from omoi.cli.console import OPERATOR_NAME, As, Json, out, parse_json, print_json, print_table, tell
 from omoi.cli.tickets import moment
 from shared.client import Client
 from shared.contracts.discovery import (

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from omoi.cli.collaboration import As, Before, Limit, act, decide
-from omoi.cli.console import DONE, OPERATOR_NAME, REFUSED, Json, out, print_json, print_table
+from omoi.cli.collaboration import Before, Limit, act, decide
+from omoi.cli.console import DONE, OPERATOR_NAME, REFUSED, As, Json, out, print_json, print_table
 from omoi.cli.tickets import moment
 from shared.client import Client
 from shared.contracts.collaboration import (

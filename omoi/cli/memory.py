@@ -6,8 +6,8 @@ import orjson
 import typer
 from rich.text import Text
 
-from omoi.cli.collaboration import As, decide, one_of
-from omoi.cli.console import OPERATOR_NAME, Json, out, parse_json, print_table, tell
+from omoi.cli.collaboration import decide, one_of
+from omoi.cli.console import OPERATOR_NAME, As, Json, out, parse_json, print_table, tell
 from omoi.cli.tickets import moment
 from shared.contracts.memory import (
     ExtractPatterns,

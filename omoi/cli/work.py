@@ -14,8 +14,6 @@ from omoi.cli.console import (
     INTERRUPTED,
     REFUSED,
     Json,
-    actor_name,
-    connected,
     err,
     find_stack,
     out,
@@ -23,6 +21,8 @@ from omoi.cli.console import (
     settings,
 )
 from omoi.cli.workflows import read as read_workflow
+from omoi.connection import working
+from omoi.names import NameTaken, free_name
 from omoi.ticket_file import read_ticket
 from shared.kernel import logs
 
@@ -86,8 +86,13 @@ async def _leave(hurry: asyncio.Event) -> None:
 
 
 def named(name: str | None) -> str | None:
-    """A worker's name, if it was given one."""
-    return name and actor_name(name)
+    """A worker's name, if it was given one that nobody else has."""
+    if name:
+        try:
+            return free_name(name)
+        except NameTaken as taken:
+            raise typer.BadParameter(str(taken)) from None
+    return None
 
 
 async def unfit(folder: Path) -> str | None:
@@ -139,7 +144,7 @@ def worker(
             err.print(problem, style="red")
             return REFUSED
         stop, hurry = until_signals(f"Stopping: what runs may go on for {drain:g} s.", out)
-        async with connected(name) as client:
+        async with working(name, passing=agent is None) as client:
             await Worker(
                 client,
                 WorkerSettings(
@@ -153,17 +158,12 @@ def worker(
                     drain_seconds=drain,
                     check=check,
                 ),
-                CommandLine(command, env or (), task_environment(client.url)),
+                CommandLine(command, env or (), {"OMOI_NATS_URL": client.url}),
                 told=lambda sentence: out.print(sentence, markup=False),
             ).work(stop, hurry)
         return 0
 
     run(work())
-
-
-def task_environment(nats_url: str) -> dict[str, str]:
-    """What an agent's command needs to talk back through the CLI."""
-    return {"OMOI_NATS_URL": nats_url, "OMOI_HOME": str(settings().home.resolve())}
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:
