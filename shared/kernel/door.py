@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -63,12 +64,17 @@ class Door:
         lane, minted on the asked lane.
         """
         address = wire.address(subject)
+        forged = self.is_forged(subject, headers)
+        if forged:  # neither its name nor its marks are anybody's word
+            address, headers = replace(address, actor=None), {}
         command_id = headers.get(wire.CE_ID) or headers.get(wire.MSG_ID) or fallback_id or str(uuid4())
         command: Command | None = None
         refusal: Refused | None = None
         try:
-            self.check_sender(address)
+            self.check_sender(address, forged=forged)
             self._check_marks({**headers, wire.CE_ID: command_id})
+            if address.actor is not None and not body:  # the broker can be made to send these to any subject
+                raise MalformedMessage("A command under a name needs a body: {} at least.")
             command = self._command(address, command_id, body)
         except Refused as refused:
             refusal = refused
@@ -87,8 +93,20 @@ class Door:
             traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
         )
 
-    def check_sender(self, address: wire.Address) -> None:
-        """Refuse a subject that names no actor of ours."""
+    def is_forged(self, subject: str, headers: Mapping[str, str]) -> bool:
+        """Whether the broker itself put this here: a copy of a stored message, or a status.
+
+        Whoever may read a stream names the subject that the broker sends to, under nobody's permissions.
+        """
+        return not (
+            subject.startswith((f"ask.{self._service.name}.", f"cmd.{self._service.name}."))
+            and wire.OF_THE_BROKER.isdisjoint(headers)
+        )
+
+    def check_sender(self, address: wire.Address, *, forged: bool) -> None:
+        """Refuse what the broker sent, and a subject that names no actor of ours."""
+        if forged:
+            raise NotAuthorised("This was sent by the broker, not by anybody who may command.")
         if address.extra or (address.actor is not None and not wire.KEY.match(address.actor)):
             raise InvalidCommand(
                 "The subject has tokens that no command has: it is cmd.SERVICE.COMMAND or "

@@ -248,10 +248,10 @@ class Runtime:
         await self._queries.receive(message)
 
     async def _decide_dead(self, message: Msg) -> None:
-        address = wire.address(message.subject)
-        command_id = (message.headers or {}).get(wire.CE_ID, "")
+        address, headers = wire.address(message.subject), message.headers or {}
+        command_id = headers.get(wire.CE_ID, "")
         try:
-            self._door.check_sender(address)
+            self._door.check_sender(address, forged=self._door.is_forged(message.subject, headers))
             authority = self._grants.of(address.actor or ANONYMOUS)
             fields = read_object(message.data)
             result = await self._operations.decide_dead(DEAD_OPERATIONS[address.name], authority, fields)
