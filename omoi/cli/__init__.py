@@ -11,6 +11,7 @@ from omoi.cli import (
     board,
     collaboration,
     context,
+    credentials,
     dead,
     discover,
     gates,
@@ -37,7 +38,7 @@ app = typer.Typer(
     help="Event-sourced orchestration for fleets of AI coding agents.",
     epilog="Exit codes: 0 done, 1 refused, 2 usage, 3 unavailable.",
 )
-for module in (system, work, messages, tasks, locks, graph):
+for module in (system, credentials, work, messages, tasks, locks, graph):
     module.register(app)
 gates.register(tickets.app)
 timeline.register(tickets.app)
