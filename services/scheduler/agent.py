@@ -51,6 +51,8 @@ class Agent:
     capabilities: tuple[str, ...] = ()
     capabilities_at: datetime | None = None
     """When it said so; None for one that was never registered."""
+    registered_by: str | None = None
+    """Actor who registered it last."""
     phases: tuple[str, ...] = ()
     """Where it works; empty for anywhere."""
     phases_at: datetime | None = None
@@ -138,7 +140,10 @@ def evolve(agent: Agent, event: AgentEvent) -> Agent:
             cause = Withheld(event.withheld, event.reason, event.at)
             return replace(agent, agent_id=event.agent_id, causes={**agent.causes, event.cause: cause})
         case CapabilitiesFollowed(agent_id=agent_id, capabilities=known, at=at):
-            return replace(agent, agent_id=agent_id, capabilities=known, capabilities_at=at)
+            registrar = event.registered_by or agent.registered_by
+            return replace(
+                agent, agent_id=agent_id, capabilities=known, capabilities_at=at, registered_by=registrar
+            )
         case PhasesFollowed(agent_id=agent_id, phases=phases, at=at):
             return replace(agent, agent_id=agent_id, phases=phases, phases_at=at)
         case CapacityFollowed(agent_id=agent_id, capacity=capacity, at=at):

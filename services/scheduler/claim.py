@@ -13,7 +13,7 @@ from services.scheduler.claimed_task import claimed_task
 from services.scheduler.decision import Decision
 from services.scheduler.dependency import close, failed
 from services.scheduler.dispatch import Reason, reasons
-from services.scheduler.entitlement import refuse_other_reporters
+from services.scheduler.entitlement import refuse_other_claimants, refuse_other_reporters
 from services.scheduler.lock import Lock
 from services.scheduler.locking import hold_with_claim, release_all
 from services.scheduler.pick_up import assigned_to, pick_up
@@ -68,6 +68,7 @@ def claim_task(command: ClaimTask, past: Past, context: Context) -> Facts:
     """
     decision = Decision(past, context)
     agent = decision.of(Agent, command.agent_id)
+    refuse_other_claimants(agent, context)
     refuse_quarantined(agent)
     wanted = _wanted(command)
     allotted = allotment(decision, agent)

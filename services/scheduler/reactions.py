@@ -141,7 +141,12 @@ def lose_agent(event: AgentLost) -> Sequence[Command]:
 def follow_registration(event: AgentRegistered) -> Sequence[Command]:
     """Count on an agent that is there, for what it can do and where it works."""
     return [
-        FollowCapabilities(agent_id=event.agent_id, capabilities=event.capabilities, at=event.at),
+        FollowCapabilities(
+            agent_id=event.agent_id,
+            capabilities=event.capabilities,
+            registered_by=event.registered_by,
+            at=event.at,
+        ),
         FollowPhases(agent_id=event.agent_id, phases=event.phases or (), at=event.at),
         FollowAgent(agent_id=event.agent_id, cause="gone", withheld=False, at=event.at),
     ]

@@ -446,12 +446,13 @@ class FollowAgent(Command):
 
 
 class FollowCapabilities(Command):
-    """Remember what an agent can do. Sent by the scheduler when it hears of it."""
+    """Remember what an agent can do, and who registered it. Sent by the scheduler when it hears of it."""
 
     authority = Authority.SYSTEM
 
     agent_id: Key
     capabilities: tuple[str, ...]
+    registered_by: Key | None = Field(default=None, description="None: it has not registered anew.")
     at: Moment
 
 
@@ -503,6 +504,7 @@ class CapabilitiesFollowed(Event):
 
     agent_id: Key
     capabilities: tuple[str, ...]
+    registered_by: Key | None = Field(default=None, description="None: who did before.")
     at: Moment
 
 

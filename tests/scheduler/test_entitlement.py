@@ -1,5 +1,6 @@
 """Whose reports on a claim are heard, and who may touch a lock."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from shared.contracts.task import (
     CompleteTask,
     ExtendClaim,
     FailTask,
+    FollowCapabilities,
     HandOverClaim,
     ReportProgress,
     StartTask,
@@ -194,3 +196,50 @@ async def test_on_the_wire_a_claim_and_a_lock_are_of_those_who_took_them(shop: S
     assert held["holders"][0]["acquired_by"] == "ann"
     assert await ask("a1", "release_lock", **lock) == ""
     assert await ask("ann", "complete_task", task_id="a", claim_epoch=1) == ""
+
+
+def registered(*registrars: str) -> Workshop:
+    """A shop with one task, that has heard of agent a1 being registered."""
+    shop = Workshop()
+    shop.create("a")
+    for registrar in registrars:
+        shop.wait(1)
+        shop.do(FollowCapabilities(agent_id="a1", capabilities=(), registered_by=registrar, at=shop.now))
+    return shop
+
+
+@pytest.mark.parametrize("actor", ["bob", "anonymous"])
+def test_nobody_claims_for_an_agent_that_somebody_else_registered(actor: str) -> None:
+    shop = registered("ann")
+    with pytest.raises(NotAuthorised) as refused:
+        say(shop, actor, ClaimTask(agent_id="a1"))
+    assert refused.value.details["allowed"] == ["a1", "ann"]
+    assert f"{actor} may not claim tasks for agent a1: a1 and ann may" in refused.value.message
+
+
+@pytest.mark.parametrize("actor", ["a1", "ann"])
+def test_an_agent_and_who_registered_it_claim_for_it(actor: str) -> None:
+    shop = registered("ann")
+    say(shop, actor, ClaimTask(agent_id="a1"))
+    assert shop.task("a").agent_id == "a1"
+
+
+def test_a_monitor_claims_for_any_agent() -> None:
+    shop = registered("ann")
+    shop.do(ClaimTask(agent_id="a1"), actor="eve", authority=Authority.MONITOR)
+    assert shop.task("a").agent_id == "a1"
+
+
+@pytest.mark.parametrize("registrars", [(), ("anonymous",), ("ann", "anonymous")])
+def test_an_agent_that_nobody_registered_under_a_name_is_anybodys(registrars: tuple[str, ...]) -> None:
+    shop = registered(*registrars)
+    say(shop, "bob", ClaimTask(agent_id="a1"))
+    assert shop.task("a").agent_id == "a1"
+
+
+def test_what_an_agent_says_of_itself_later_does_not_change_whose_it_is() -> None:
+    shop = registered("ann")
+    later = shop.now + timedelta(seconds=1)
+    shop.do(FollowCapabilities(agent_id="a1", capabilities=("testing",), at=later))
+    with pytest.raises(NotAuthorised):
+        say(shop, "bob", ClaimTask(agent_id="a1"))
