@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-OWN = ("services", "shared", "omoi", "workflows", "benchmarks", "tests")
+OWN = ("services", "shared", "omoi", "workflows", "deploy", "benchmarks", "tests")
 """Folders whose Python is ours; `examples/` holds a user's project and stays out."""
 
 AT_THE_DOOR = ("service", "tables", "queries", "effects", "migrations")
