@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from shared.contracts.phase import OpenTicket
+from shared.contracts.wrong import told
 
 FRONT_MATTER = re.compile(r"\A---\s*\n(.*?)\n---\s*\n", re.DOTALL)
 
@@ -38,6 +39,5 @@ def read_ticket(path: Path, repository: str | None = None) -> OpenTicket:
     try:
         return OpenTicket.model_validate(fields)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         hint = "" if "title" in fields else " A first line such as `# What is wanted` gives the title."
-        raise typer.BadParameter(f"{path}: {wrong}.{hint}") from error
+        raise typer.BadParameter(f"{path}: {told(error)}{hint}") from error

@@ -30,6 +30,7 @@ from omoi.cli import (
     workflows,
 )
 from omoi.cli.console import USAGE, err
+from shared.contracts.wrong import told
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,6 +65,5 @@ def main() -> None:
     try:
         app()
     except ValidationError as error:
-        for wrong in error.errors():
-            err.print(f"{'.'.join(map(str, wrong['loc'])) or 'input'}: {wrong['msg']}")
+        err.print(told(error))
         sys.exit(USAGE)

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from omoi.cli.assigning import assign
 from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run, tell
@@ -119,11 +118,7 @@ def attempts(
 ) -> None:
     """List attempts at tasks, the newest claim first."""
     wanted = {"task_id": task, "agent_id": agent, "ticket_id": ticket, "outcome": outcome}
-    try:
-        query = ListAttempts.model_validate({**wanted, "limit": limit, "after": after})
-    except ValidationError as wrong:
-        raise typer.BadParameter(wrong.errors()[0]["msg"]) from None
-    tell(query, as_json, _attempts)
+    tell(ListAttempts.model_validate({**wanted, "limit": limit, "after": after}), as_json, _attempts)
 
 
 def _attempts(found: dict[str, Any]) -> None:

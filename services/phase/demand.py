@@ -6,9 +6,10 @@ from itertools import islice
 from typing import Any
 
 from services.phase.problem import Path, Problem
-from shared.contracts.document import MOST, expression_fault, near
+from shared.contracts.document import MOST, expression_fault
 from shared.contracts.gate import CRITERIA, parameter_fault
 from shared.contracts.workflow import PLACEHOLDERS, ExpectedOutput, Workflow
+from shared.contracts.wrong import near
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _RANGE = re.compile(r"\[[!^]?\]?[^]]*\]")

@@ -5,8 +5,9 @@ from itertools import islice
 
 from services.phase.journey import next_phase
 from services.phase.problem import Path, Problem
-from shared.contracts.document import MOST, closest, near
+from shared.contracts.document import MOST, closest
 from shared.contracts.workflow import Column, Phase, Workflow
+from shared.contracts.wrong import near
 
 FEW = 20
 """So many names may be slips; more of them are another workflow."""

@@ -2,24 +2,21 @@
 
 import io
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
-from typing import Any, get_args
+from typing import Any
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from shared.contracts.workflow import Workflow
+from shared.contracts.wrong import Place, Wrong, errors_of, in_words, model_at, place_of
 
-Place = tuple[str | int, ...]
-"""A way into a document: `("phases", 3, "on_failure")`."""
-Wrong = tuple[Place, str]
-"""What is wrong, and where."""
 LineOf = Callable[[Place], int]
 """The line, counted from 1, in which a place begins; of what holds it, where the text has no such place."""
 
@@ -37,31 +34,6 @@ _BRACKET = re.compile(r"[\[\]{}]")
 _PLAINER = {
     "found character '\\t' that cannot start any token": "YAML is indented with spaces; this is a tab.",
     "but found another document": "A file holds one workflow; `---` begins a second document here.",
-}
-_WORDS = {
-    "missing": "This field is required.",
-    "string_type": "Text is needed here, not {input}.",
-    "string_pattern_mismatch": "{input} is no name: it may have letters, digits, - and _, 1 to 64 of them.",
-    "int_type": "A whole number is needed here, not {input}.",
-    "int_parsing": "A whole number is needed here, not {input}.",
-    "int_from_float": "A whole number is needed here, not {input}.",
-    "float_type": "A number is needed here, not {input}.",
-    "float_parsing": "A number is needed here, not {input}.",
-    "finite_number": "A finite number is needed here, not {input}.",
-    "bool_type": "true or false is needed here, not {input}.",
-    "bool_parsing": "true or false is needed here, not {input}.",
-    "tuple_type": "A list is needed here, not {input}.",
-    "dict_type": "A mapping is needed here, not {input}.",
-    "model_type": "A mapping is needed here, not {input}.",
-    "enum": "This is {expected}, not {input}.",
-    "literal_error": "This is {expected}, not {input}.",
-    "greater_than_equal": "At least {ge:g} is needed here, not {input}.",
-    "less_than_equal": "At most {le:g} is allowed here, not {input}.",
-    "string_too_short": "Text is needed here.",
-    "string_too_long": "At most {max_length} characters are allowed here.",
-    "too_short": "At least one is needed here.",
-    "value_error": "{error}.",
-    "too_long": "At most {max_length} are allowed here, not {actual_length}.",
 }
 
 
@@ -131,18 +103,12 @@ def shaped(fields: Any) -> tuple[Workflow | None, list[Wrong]]:
     try:
         return Workflow.model_validate(fields), []
     except ValidationError as error:
-        return _mended(fields), _in_words(fields, error)
+        return _mended(fields), in_words(error, Workflow, fields)
 
 
 def closest(name: str, known: Sequence[str]) -> str:
     """The known name that is spelt most like `name`; `name` itself where none is near."""
     return name if name in known else next(iter(get_close_matches(name, known, 1)), name)
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """` Did you mean on_failure?`, or nothing."""
-    found = get_close_matches(name, list(known)[:MOST], 1)
-    return f" Did you mean {found[0]}?" if found else ""
 
 
 def expression_fault(expression: str) -> str | None:
@@ -272,67 +238,6 @@ def _unkept_leaf(value: Any) -> str | None:
     return None if value is None else f"JSON cannot hold a {type(value).__name__}."
 
 
-def _in_words(fields: Mapping[str, Any], error: ValidationError) -> list[Wrong]:
-    """One sentence a place: where a field may be of two kinds, what each of them asks for."""
-    said: dict[Place, list[str]] = {}
-    for wrong in _errors(error)[:MOST]:
-        said.setdefault(_place(fields, wrong), []).append(_sentence(wrong))
-    return [(place, " Or: ".join(dict.fromkeys(words))) for place, words in said.items()]
-
-
-def _errors(error: ValidationError) -> list[Mapping[str, Any]]:
-    """The errors, without a list being too short of which only the entries are wrong."""
-    found = error.errors(include_url=False)
-    return [dict(wrong) for wrong in found if wrong["type"] != "too_short" or not wrong["input"]]
-
-
-def _sentence(wrong: Mapping[str, Any]) -> str:
-    if wrong["type"] == "extra_forbidden":
-        *path, name = wrong["loc"]
-        model = _model_at(path)
-        hint = near(str(name), model.model_fields if model else ()) or " Check its spelling."
-        return f"There is no such field.{hint}"
-    words = _WORDS.get(wrong["type"])
-    return words.format(input=_short(wrong["input"]), **wrong.get("ctx", {})) if words else f"{wrong['msg']}."
-
-
-def _short(value: Any) -> str:
-    text = orjson.dumps(value, default=str).decode()
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _place(fields: Any, wrong: Mapping[str, Any]) -> Place:
-    """As much of an error's way as the document has; the validator adds the kinds of a field at its end."""
-    if wrong["type"] == "missing":
-        return tuple(wrong["loc"])
-    place: Place = ()
-    for part in wrong["loc"]:
-        inside = (isinstance(fields, dict) and part in fields) or (
-            isinstance(fields, list) and isinstance(part, int) and part < len(fields)
-        )
-        if not inside:
-            break
-        fields, place = fields[part], (*place, part)
-    return place
-
-
-def _model_at(path: Sequence[str | int]) -> type[BaseModel] | None:
-    """The contract of what stands at a place; None for a plain value."""
-    model: type[BaseModel] | None = Workflow
-    for part in path:
-        if isinstance(part, str):
-            field = model.model_fields.get(part) if model else None
-            model = next(_models(field.annotation), None) if field else None
-    return model
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models(part)
-
-
 def _mended(fields: Mapping[str, Any]) -> Workflow | None:
     """The workflow with stand-ins where the document is wrong; each round mends what the last one bared."""
     mended = orjson.loads(orjson.dumps(fields))
@@ -340,11 +245,11 @@ def _mended(fields: Mapping[str, Any]) -> Workflow | None:
         try:
             return Workflow.model_validate(mended)
         except ValidationError as error:
-            errors = _errors(error)
+            errors = errors_of(error)
             if len(errors) > MOST:
                 return None
             for n, wrong in enumerate(errors):
-                place = _place(mended, wrong)
+                place = place_of(wrong, mended)
                 if place in ((), ("phases",)):
                     return None
                 _mend(mended, place, f"{turn}-{n}")
@@ -357,7 +262,7 @@ def _mend(fields: Any, place: Place, mark: str) -> None:
     for part in way:
         fields = fields[part]
     if isinstance(fields, list):
-        fields[last] = {} if _model_at(place) else f"{STAND_IN}{mark}"
+        fields[last] = {} if model_at(Workflow, place) else f"{STAND_IN}{mark}"
     elif last in fields:
         del fields[last]
     elif last == "sequence_order":

@@ -7,7 +7,15 @@ from enum import IntEnum, StrEnum
 from functools import cache
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    StringConstraints,
+)
 
 KEY_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]
@@ -86,16 +94,36 @@ def owners() -> frozenset[str]:
     return frozenset(event.owner() for event in Event.known.values()) - set(SHARED_NOUNS)
 
 
+def _with_exact_numbers(schema: Any) -> Any:
+    """A core schema in which numbers are numbers: neither text nor a truth value stands for one."""
+    if isinstance(schema, list | tuple):
+        return type(schema)(map(_with_exact_numbers, schema))
+    if not isinstance(schema, dict):
+        return schema
+    exact = {name: _with_exact_numbers(part) for name, part in schema.items()}
+    return exact | {"strict": True} if schema.get("type") in ("int", "float") else exact
+
+
 class Contract(BaseModel):
     """Frozen, and strict about fields it does not know: a typo is refused at the door."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        """`true` is no number here, nor is `"1"`, whatever Python thinks of that."""
+        return _with_exact_numbers(handler(source))
 
 
 class Result(Contract):
     """What a command answers with beside its events."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        """Made of what the database counts, in types of its own."""
+        return handler(source)
 
 
 class Command(Contract):

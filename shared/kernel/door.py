@@ -12,6 +12,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from shared.contracts.messages import ANONYMOUS, Command
+from shared.contracts.wrong import in_words
 from shared.kernel import wire
 from shared.kernel.decider import NotAuthorised, Refused
 from shared.kernel.declaration import Service
@@ -202,9 +203,9 @@ def validated(contract: type[M], fields: dict[str, Any]) -> M:
         return contract.model_validate(fields)
     except ValidationError as error:
         wrong = {
-            ".".join(str(part) for part in e["loc"])[:ID_MAX] or "*": e["msg"][:ID_MAX]
-            for e in error.errors(include_url=False, include_input=False)[:WRONG_MAX]
+            ".".join(map(str, place))[:ID_MAX] or "*": words[:ID_MAX]
+            for place, words in in_words(error, contract, fields)[:WRONG_MAX]
         }
         known = ", ".join(contract.model_fields) or "none"
-        first = "; ".join(f"{path}: {message}" for path, message in list(wrong.items())[:5])
-        raise InvalidCommand(f"{first}. The fields are: {known}.", fields=wrong) from error
+        first = " ".join(f"{path}: {words}" for path, words in list(wrong.items())[:5])
+        raise InvalidCommand(f"{first} The fields are: {known}.", fields=wrong) from error

@@ -8,7 +8,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from omoi.cli.console import Screen
+from omoi.cli import main
+from omoi.cli.console import USAGE, Screen
 
 EVIL = "a\x1b[2Jb\x07c\x9b31md\re\u202ef"
 
@@ -35,3 +36,12 @@ def test_colours_of_our_own_stay() -> None:
     screen.print(Text(EVIL, style="red"))
     printed = screen.file.getvalue()  # type: ignore[attr-defined]
     assert printed == "\x1b[31ma[2Jbc31mdef\x1b[0m\n"
+
+
+def test_what_a_command_line_does_not_take_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["omoi", "memory", "search", ""])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert (left.value.code, capsys.readouterr().err) == (USAGE, "text: Text is needed here.\n")
