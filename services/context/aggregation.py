@@ -24,6 +24,7 @@ from shared.contracts.context import (
     CloseVisit,
     ContextArtifactNoted,
     ContextDiscoveryNoted,
+    ContextDismissalNoted,
     ContextState,
     ContextSummarised,
     ContextSummaryDeclined,
@@ -34,6 +35,7 @@ from shared.contracts.context import (
     ContextVisitLeft,
     NoteArtifact,
     NoteDiscovery,
+    NoteDismissal,
     NoteMove,
     NoteSummary,
     NoteTask,
@@ -50,7 +52,15 @@ VISITS_TOLD = 24
 PROSE_TOKENS = 600
 """Most of what a model may write on one visit: five of them leave room for the references."""
 
-About = NoteTask | NoteArtifact | NoteDiscovery | NoteVerdict | CloseVisit | NoteSummary
+About = NoteTask | NoteArtifact | NoteDiscovery | NoteDismissal | NoteVerdict | CloseVisit | NoteSummary
+
+Noted = (
+    ContextTaskNoted
+    | ContextArtifactNoted
+    | ContextDiscoveryNoted
+    | ContextDismissalNoted
+    | ContextVerdictNoted
+)
 
 
 def note_move(command: NoteMove, past: Past, context: Context) -> Facts:
@@ -103,12 +113,22 @@ def note_artifact(command: NoteArtifact, past: Past, context: Context) -> Facts:
 
 
 def note_discovery(command: NoteDiscovery, past: Past, context: Context) -> Facts:
-    """A discovery is recorded once."""
+    """A discovery is recorded once, and may be known to be none already."""
     place = _place_of(command)
     noted = ContextDiscoveryNoted(**place, **_told(command))
-    if noted.discovery_id in [one.discovery_id for one in past.of(Visit, place["context_id"]).discoveries]:
+    visit = past.of(Visit, place["context_id"])
+    known = [one.discovery_id for one in visit.discoveries]
+    if noted.discovery_id in (*known, *visit.dismissed):
         return []
     return _noted(noted, command.at, past, context)
+
+
+def note_dismissal(command: NoteDismissal, past: Past, context: Context) -> Facts:
+    """What is dismissed once stays so, and is told no more."""
+    place = _place_of(command)
+    if command.discovery_id in past.of(Visit, place["context_id"]).dismissed:
+        return []
+    return _noted(ContextDismissalNoted(**place, **_told(command)), command.at, past, context)
 
 
 def note_verdict(command: NoteVerdict, past: Past, context: Context) -> Facts:
@@ -189,7 +209,7 @@ def _left(place: Place, ticket: Ticket, command: NoteMove, past: Past, context: 
 
 
 def _noted(
-    noted: ContextTaskNoted | ContextArtifactNoted | ContextDiscoveryNoted | ContextVerdictNoted,
+    noted: Noted,
     at: Any,
     past: Past,
     context: Context,
@@ -266,7 +286,7 @@ def _place_of(command: About) -> dict[str, Any]:
     }
 
 
-def _told(command: NoteTask | NoteArtifact | NoteDiscovery | NoteVerdict) -> dict[str, Any]:
+def _told(command: NoteTask | NoteArtifact | NoteDiscovery | NoteDismissal | NoteVerdict) -> dict[str, Any]:
     return {name: value for name, value in command if name not in ("ticket_id", "phase_id", "visit")}
 
 

@@ -9,11 +9,12 @@ from shared.contracts.context import (
     FollowWorkflow,
     NoteArtifact,
     NoteDiscovery,
+    NoteDismissal,
     NoteMove,
     NoteTask,
     NoteVerdict,
 )
-from shared.contracts.discovery import DiscoveryRecorded
+from shared.contracts.discovery import DiscoveryDismissed, DiscoveryRecorded
 from shared.contracts.gate import GateArtifactSubmitted, GateFailed, GatePassed
 from shared.contracts.messages import Command
 from shared.contracts.phase import PhaseTransitioned, TicketMigrated, TicketOpened, WorkflowLoaded
@@ -114,6 +115,13 @@ def on_discovery_recorded(event: DiscoveryRecorded) -> Sequence[Command]:
     told = event.model_dump(include=_VISIT | {"discovery_id", "discovery_type"})
     text = shortened(event.description, MAX_TEXT)
     return [NoteDiscovery(**told, text=text, task_id=event.source_task_id, at=event.recorded_at)]
+
+
+def on_discovery_dismissed(event: DiscoveryDismissed) -> Sequence[Command]:
+    """Let later phases hear no more of it."""
+    if event.phase_id is None:
+        return []
+    return [NoteDismissal(**event.model_dump(include=_VISIT | {"discovery_id", "at"}))]
 
 
 def on_gate_passed(event: GatePassed) -> Sequence[Command]:

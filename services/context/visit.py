@@ -7,6 +7,7 @@ from datetime import datetime
 from shared.contracts.context import (
     ContextArtifactNoted,
     ContextDiscoveryNoted,
+    ContextDismissalNoted,
     ContextSummarised,
     ContextSummaryDeclined,
     ContextTaskNoted,
@@ -92,7 +93,9 @@ class Visit:
     artifacts: tuple[Reference, ...] = ()
     artifacts_left_out: int = 0
     discoveries: tuple[Discovered, ...] = ()
-    """The newest ones."""
+    """The newest ones, but for those dismissed."""
+    dismissed: tuple[str, ...] = ()
+    """Discoveries that were none."""
     verdict: Verdict | None = None
     left_at: datetime | None = None
     judged: bool = False
@@ -131,6 +134,7 @@ VisitEvent = (
     | ContextTaskNoted
     | ContextArtifactNoted
     | ContextDiscoveryNoted
+    | ContextDismissalNoted
     | ContextVerdictNoted
     | ContextUpdated
     | ContextSummarised
@@ -150,6 +154,8 @@ def evolve(visit: Visit, event: VisitEvent) -> Visit:
             return _changed(_with_artifact(visit, event))
         case ContextDiscoveryNoted():
             return _changed(_with_discovery(visit, event))
+        case ContextDismissalNoted():
+            return _changed(_without_discovery(visit, event.discovery_id))
         case ContextVerdictNoted():
             verdict = Verdict(event.passed, event.blocking_reasons, event.at)
             return _changed(replace(visit, verdict=verdict))
@@ -222,6 +228,11 @@ def _with_discovery(visit: Visit, event: ContextDiscoveryNoted) -> Visit:
     found = Discovered(event.discovery_id, event.discovery_type, event.text, event.task_id, event.at)
     newest = sorted((*visit.discoveries, found), key=lambda one: (one.at, one.discovery_id))
     return replace(visit, discoveries=tuple(newest[-MAX_DISCOVERIES:]))
+
+
+def _without_discovery(visit: Visit, discovery_id: str) -> Visit:
+    left = tuple(one for one in visit.discoveries if one.discovery_id != discovery_id)
+    return replace(visit, discoveries=left, dismissed=(*visit.dismissed, discovery_id)[-MAX_DISCOVERIES:])
 
 
 def reference_of(event: ContextArtifactNoted) -> Reference:

@@ -10,7 +10,14 @@ from datetime import timedelta
 from services.discovery.budget import Budget, check_budget
 from services.discovery.discovery import Discovery, Spawned, discovery_of, evolve, refuse_invalid
 from services.discovery.fingerprint import Fingerprint
-from services.discovery.recording import Found, fingerprinted, found_again, found_at, refuse_other
+from services.discovery.recording import (
+    Found,
+    fingerprinted,
+    found_again,
+    found_at,
+    refuse_other,
+    wait_until_recorded,
+)
 from services.discovery.task import Task, boosted
 from services.discovery.workflow import check_phase
 from shared.contracts.discovery import (
@@ -53,10 +60,12 @@ def branch(command: Branch, past: Past, context: Context) -> Facts:
     if own := _own(wanted, first, past):
         return _answer(*own, [], context)
     discovery = past.of(Discovery, first) if first else _yet_to_be(wanted, past)
+    if first and not discovery.recorded:
+        wait_until_recorded(first, context, WAIT_SECONDS)
     refuse_invalid(discovery)
     check_phase(wanted.found.workflow, command.spawn_phase_id)
     if there := discovery.open_in(command.spawn_phase_id):
-        again = found_again(discovery, wanted.found, context) if discovery.recorded else []
+        again = found_again(discovery, wanted.found, context)
         return _answer(there, discovery.discovery_id, again, context, known=True)
     _refuse_taken(wanted, past)
     check_budget(past.of(Budget, wanted.found.source.ticket_id), wanted.found.source, wanted.found.workflow)

@@ -153,6 +153,8 @@ def dismiss(command: Dismiss, past: Past, context: Context) -> Facts:
         reason=command.reason,
         actor=context.actor,
         at=context.at,
+        phase_id=discovery.phase_id,
+        visit=discovery.visit,
     )
     return [dismissed, ref(evolve(discovery, dismissed))]
 

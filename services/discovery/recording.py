@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from services.discovery.discovery import Discovery, evolve, ref
 from services.discovery.fingerprint import Fingerprint, fingerprint
@@ -69,10 +69,16 @@ def found_at(
     return Found(task, workflow, type_named(workflow, discovery_type), description, metadata)
 
 
-def _wait(context: Context) -> None:
-    patience = context.received_at + timedelta(seconds=HEARING_SECONDS)
+def _wait(context: Context, seconds: float = HEARING_SECONDS) -> None:
+    patience = context.received_at + timedelta(seconds=seconds)
     if context.at < patience:
         raise Waiting(patience)
+
+
+def wait_until_recorded(discovery_id: str, context: Context, seconds: float = HEARING_SECONDS) -> NoReturn:
+    """The same is found again before the first who found it is answered."""
+    _wait(context, seconds)
+    raise Unavailable(f"The same is being recorded as {discovery_id}, together with a task. Try again.")
 
 
 def record(command: Record, past: Past, context: Context) -> Facts:
@@ -99,8 +105,7 @@ def record(command: Record, past: Past, context: Context) -> Facts:
         return [fingerprinted(found, discovery_id), recorded, ref(evolve(Discovery(), recorded))]
     discovery = past.of(Discovery, first)
     if not discovery.recorded:
-        _wait(context)
-        raise Unavailable(f"The same is being recorded as {first}, together with a task. Try again.")
+        wait_until_recorded(first, context)
     again = found_again(discovery, found, context)
     for event in again:
         discovery = evolve(discovery, event)

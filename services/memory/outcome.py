@@ -32,7 +32,10 @@ def _settled(command: CaptureOutcome, task: Task, past: Past) -> Facts:
         for memory in (past.of(Memory, memory_id) for memory_id in task.given)
         if memory.kept
     ]
-    return [MemorySuggestionSettled(**ending, success=command.success, at=command.at), *served]
+    settled = MemorySuggestionSettled(
+        **ending, ticket_id=task.ticket_id, success=command.success, at=command.at
+    )
+    return [settled, *served]
 
 
 def _nothing_said(command: CaptureOutcome, task: Task) -> str:

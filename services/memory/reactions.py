@@ -9,7 +9,7 @@ from services.memory.gist import kept_of, memory_type_of, shortened, summary_of
 from shared.contracts.discovery import DiscoveryRecorded
 from shared.contracts.memory import CaptureOutcome, FollowClaim, FollowTask, NoteDiscovery
 from shared.contracts.messages import Command
-from shared.contracts.task import TaskClaimed, TaskCompleted, TaskCreated, TaskFailed
+from shared.contracts.task import TaskClaimantNamed, TaskClaimed, TaskCompleted, TaskCreated, TaskFailed
 from shared.kernel.decider import NAMESPACE
 
 ERROR_CHARACTERS = 1000
@@ -23,6 +23,13 @@ def on_task_created(event: TaskCreated) -> Sequence[Command]:
 
 def on_task_claimed(event: TaskClaimed) -> Sequence[Command]:
     """Know who may say what it was told."""
+    return [FollowClaim(**event.model_dump(include=set(FollowClaim.model_fields)))]
+
+
+def on_claimant_named(event: TaskClaimantNamed) -> Sequence[Command]:
+    """Whoever picked a claim up for its agent may say so too."""
+    if event.agent_id is None or event.attempt is None:
+        return []
     return [FollowClaim(**event.model_dump(include=set(FollowClaim.model_fields)))]
 
 

@@ -46,6 +46,7 @@ def declared(settings: Callable[[], Settings] = Settings) -> Service:
         hears={
             task.TaskCreated: reactions.on_task_created,
             task.TaskClaimed: reactions.on_task_claimed,
+            task.TaskClaimantNamed: reactions.on_claimant_named,
             task.TaskCompleted: reactions.on_task_completed,
             task.TaskFailed: reactions.on_task_failed,
             discovery.DiscoveryRecorded: reactions.on_discovery_recorded,

@@ -40,6 +40,11 @@ class Attempt:
         """Whether it goes on."""
         return self.ended_at is None
 
+    @property
+    def outcome(self) -> str | None:
+        """How it ended; None while it goes on."""
+        return None if self.open else self.status
+
 
 Attempts = tuple[Attempt, ...]
 TELLING = (

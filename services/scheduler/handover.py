@@ -38,7 +38,7 @@ def _in_the_way(task: Task, command: HandOverClaim, past: Past) -> str:
         return f"{command.from_agent} does not hold task {task.task_id} any more: {now}."
     quarantine = past.of(Agent, command.to_agent).causes.get("quarantine")
     if quarantine is not None and quarantine.withheld:
-        return f"Agent {command.to_agent} is quarantined: {quarantine.reason}"
+        return f"Agent {command.to_agent} is quarantined: {quarantine.sentence}"
     return ""
 
 

@@ -1,13 +1,13 @@
-"""A task as a holder of locks: what it was ever granted, and what it waits for."""
+"""A task as a holder of locks: what it was granted, and what it waits for."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from shared.contracts.lock import LockRequested, LockWaitTime, LockWish
+from shared.contracts.lock import LockGrantsForgotten, LockRequested, LockWaitTime, LockWish
 from shared.kernel.decider import Aggregate
 
 REMEMBERED = 64
-"""More than one task has senders that wait for a lock at a time."""
+"""More than one task has senders that wait for a lock at a time, or locks."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,16 @@ class LockHolder:
     """What must be looked at when the task ends, and what it stands in line for."""
 
     granted: tuple[str, ...] = ()
-    """Resources it was granted at any time, each once; it may have let go of them."""
+    """Resources it was granted, each once; it may have let go of them."""
+    granted_max: int = REMEMBERED
+    """So many, and those that it let go of are to be forgotten."""
     waiting: dict[str, Request] = field(default_factory=dict)
     """By the id of the request."""
     settled: dict[str, bool] = field(default_factory=dict)
     """Requests that waited -> whether they were granted, the newest last: their senders must hear of it."""
 
 
-def evolve(holder: LockHolder, event: LockRequested | LockWaitTime) -> LockHolder:
+def evolve(holder: LockHolder, event: LockRequested | LockWaitTime | LockGrantsForgotten) -> LockHolder:
     """A request waits until each of its resources is granted or denied, which happens together."""
     match event:
         case LockRequested():
@@ -56,6 +58,9 @@ def evolve(holder: LockHolder, event: LockRequested | LockWaitTime) -> LockHolde
             late = {request_id: granted} if request_id in holder.waiting else {}
             settled = dict([*holder.settled.items(), *late.items()][-REMEMBERED:])
             return replace(holder, granted=(*holder.granted, *new), waiting=left, settled=settled)
+        case LockGrantsForgotten(resource_keys=gone):
+            kept = tuple(resource for resource in holder.granted if resource not in gone)
+            return replace(holder, granted=kept, granted_max=max(REMEMBERED, 2 * len(kept)))
 
 
 LOCK_HOLDER = Aggregate(LockHolder, evolve, "task_id")

@@ -15,6 +15,7 @@ from shared.contracts.lock import (
     LockAcquired,
     LockDenied,
     LockExpired,
+    LockGrantsForgotten,
     LockHandedOver,
     LockQueued,
     LockReleased,
@@ -170,8 +171,18 @@ def grant(decision: Decision, asked: Asked) -> tuple[GrantedLock, ...]:
     granted = tuple(_grant(decision, asked, wish) for wish in asked.wishes)
     for wish in asked.wishes:
         decision.record(_waited(decision, asked, wish, granted=True))
+    _forget_let_go(decision, asked.task_id)
     _serve(decision, asked.task_id)
     return granted
+
+
+def _forget_let_go(decision: Decision, task_id: str) -> None:
+    """Keep what is remembered of a task in bounds, by what it holds at once."""
+    holder = decision.of(LockHolder, task_id)
+    if len(holder.granted) < holder.granted_max:
+        return
+    gone = tuple(key for key in holder.granted if not decision.of(Lock, key).held_by(task_id))
+    decision.record(LockGrantsForgotten(task_id=task_id, resource_keys=gone, at=decision.at))
 
 
 def _grant(decision: Decision, asked: Asked, wish: LockWish) -> GrantedLock:

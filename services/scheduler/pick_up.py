@@ -56,6 +56,8 @@ def pick_up(decision: Decision, task: Task) -> ClaimedTask:
                 ticket_id=task.ticket_id,
                 claim_epoch=task.claim_epoch,
                 claimed_by=claimed_by,
+                agent_id=task.agent_id,
+                attempt=task.attempt,
             )
         )
     return claimed_task(decision, task.task_id, expires_at, _held(decision, task))

@@ -161,6 +161,18 @@ class NoteDiscovery(Command):
     at: Moment
 
 
+class NoteDismissal(Command):
+    """What was found at a task of a visit was none. Sent by context when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    discovery_id: Key
+    at: Moment
+
+
 class CloseVisit(Command):
     """A ticket has left a visit: do not wait any longer for what is still on its way. Sent by its timer."""
 
@@ -280,6 +292,17 @@ class ContextDiscoveryNoted(Event):
     discovery_type: Key
     text: str
     task_id: Key
+    at: Moment
+
+
+class ContextDismissalNoted(Event):
+    """Context knows that what was found at a task of the visit was none."""
+
+    context_id: ContextId
+    ticket_id: Key
+    phase_id: Key
+    visit: int
+    discovery_id: Key
     at: Moment
 
 

@@ -429,6 +429,8 @@ class DiscoveryDismissed(Event):
     reason: str = ""
     actor: str
     at: Moment
+    phase_id: Key | None = Field(default=None, description="Phase of the task at which it was found.")
+    visit: int | None = None
 
 
 class DiscoveryReopened(Event):

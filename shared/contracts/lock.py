@@ -284,6 +284,16 @@ class LockWaitTime(_OfResource):
     at: Moment
 
 
+class LockGrantsForgotten(Event):
+    """A task was granted many locks one after the other: those that it let go of are no longer remembered."""
+
+    key = "task_id"
+
+    task_id: Key
+    resource_keys: tuple[str, ...]
+    at: Moment
+
+
 class ListLocks(Query):
     """Locks that are held or waited for, by resource."""
 

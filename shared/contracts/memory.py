@@ -235,9 +235,14 @@ class MemorySuggestionSettled(Event):
     key = "task_id"
 
     task_id: Key
+    ticket_id: Key | None = Field(default=None, description="Its ticket, which is the subject's key then.")
     attempt: int
     success: bool
     at: Moment
+
+    def subject_key(self) -> str:
+        """The ticket's id where it is known."""
+        return self.ticket_id or self.task_id
 
 
 class MemoryScored(Event):

@@ -13,6 +13,7 @@ from shared.contracts.context import (
     FollowWorkflow,
     NoteArtifact,
     NoteDiscovery,
+    NoteDismissal,
     NoteMove,
     NoteTask,
     NoteVerdict,
@@ -109,6 +110,13 @@ def found(
         text=text,
         task_id="a",
         at=after(at),
+    )
+
+
+def dismissed(discovery_id: str, phase: str = "DESIGN", at: float = 0, visit: int = 1) -> NoteDismissal:
+    """What was found turned out to be none."""
+    return NoteDismissal(
+        ticket_id="T", phase_id=f"PHASE_{phase}", visit=visit, discovery_id=discovery_id, at=after(at)
     )
 
 

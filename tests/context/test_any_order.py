@@ -15,7 +15,7 @@ from shared.contracts.gate import TaskStatus
 from shared.contracts.messages import Authority, Command, Event
 from shared.kernel.decider import Context, Timer, Unavailable
 from shared.testing.scenario import NOON, History
-from tests.context.story import OPENED, WORKFLOW, artifact, found, move, task, verdict
+from tests.context.story import OPENED, WORKFLOW, artifact, dismissed, found, move, task, verdict
 
 STATIONS = ("DESIGN", "BUILD", "TESTING")
 FOUND: tuple[dict[str, Any], ...] = (
@@ -57,6 +57,8 @@ def journeys(draw: st.DrawFn) -> list[Command]:
             )
             if draw(st.booleans()):
                 happened.append(found(f"d{task_id}", f"It creaks {leg}.", station, clock, visit))
+                if draw(st.booleans()):
+                    happened.append(dismissed(f"d{task_id}", station, clock + 0.5, visit))
         if draw(st.booleans()):
             clock += 1
             happened.append(verdict(draw(st.booleans()), station, clock, visit))

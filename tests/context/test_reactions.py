@@ -11,7 +11,7 @@ from shared.contracts.context import (
     NoteTask,
     NoteVerdict,
 )
-from shared.contracts.discovery import DiscoveryRecorded
+from shared.contracts.discovery import DiscoveryDismissed, DiscoveryRecorded
 from shared.contracts.gate import GateArtifactSubmitted, GateFailed
 from shared.contracts.phase import PhaseTransitioned, TicketOpened, WorkflowLoaded
 from shared.contracts.task import TaskCancelled, TaskCompleted, TaskCreated, TaskFailed
@@ -152,3 +152,31 @@ def test_a_move_says_whether_a_gate_had_judged() -> None:
         (noted,) = reactions.on_transitioned(MOVED.model_copy(update={"artifacts": artifacts}))
         assert isinstance(noted, NoteMove)
         assert noted.judged is bool(artifacts)
+
+
+def test_what_turned_out_to_be_none_is_told_no_more_in_whatever_order_that_is_heard() -> None:
+    recorded = DiscoveryRecorded(
+        **VISIT,
+        discovery_id="d1",
+        source_task_id="t1",
+        discovery_type="bug",
+        description="The ink fades.",
+        actor="ann",
+        recorded_at=NOON,
+    )
+    dismissed = DiscoveryDismissed(**VISIT, discovery_id="d1", actor="ann", at=NOON.replace(hour=14))
+    known = [*reactions.on_workflow_loaded(LOADED), *reactions.on_ticket_opened(OPENED)]
+    noted, taken_back = reactions.on_discovery_recorded(recorded), reactions.on_discovery_dismissed(dismissed)
+    moved = reactions.on_transitioned(MOVED.model_copy(update={"artifacts": ()}))
+    assert "The ink fades." in last_update(told(*known, *noted, *moved)).summary
+    for order in (
+        [*noted, *taken_back, *moved],
+        [*taken_back, *noted, *moved],
+        [*noted, *moved, *taken_back],
+    ):
+        assert "The ink fades." not in last_update(told(*known, *order)).summary
+
+
+def test_a_dismissal_that_does_not_say_where_changes_nothing() -> None:
+    dismissed = DiscoveryDismissed(ticket_id="T", discovery_id="d1", actor="ann", at=NOON)
+    assert reactions.on_discovery_dismissed(dismissed) == []

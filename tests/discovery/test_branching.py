@@ -114,6 +114,15 @@ def test_the_same_into_the_same_phase_is_spawned_once_while_it_is_open() -> None
     assert spec(BRANCHED.when(elsewhere)).discovery_id == "d"
 
 
+def test_who_branches_what_another_is_about_to_record_waits_and_is_linked_to_it() -> None:
+    elsewhere = OTHER.model_copy(update={"spawn_phase_id": "BUILD"})
+    for again in (OTHER, elsewhere):
+        assert asked(UNDER_WAY.when(again)) == []
+        with pytest.raises(Unavailable):
+            UNDER_WAY.waiting(10).when(again).decide()
+        assert LINKED in asked(ON_RECORD.given(COUNTED, requested()).when(again))
+
+
 def test_the_spawned_task_has_the_priority_that_its_source_has_now() -> None:
     raised = DiscoveryPriorityFollowed(task_id="chair", ticket_id="T-1", priority=Priority.HIGH, at=NOON)
     boost = BRANCH.model_copy(update={"priority_boost": True})

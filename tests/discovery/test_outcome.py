@@ -84,7 +84,9 @@ def resolved(**counts: int) -> DiscoveryResolved:
 RESOLVED = DiscoveryResolved(
     discovery_id="d", ticket_id="T-1", automatic=False, reason="Done.", actor="ann", at=NOON
 )
-DISMISSED = DiscoveryDismissed(discovery_id="d", ticket_id="T-1", reason="Paint.", actor="ann", at=NOON)
+DISMISSED = DiscoveryDismissed(
+    discovery_id="d", ticket_id="T-1", reason="Paint.", actor="ann", at=NOON, phase_id="BUILD", visit=1
+)
 
 
 def test_the_task_brings_its_discovery_to_light_with_it() -> None:

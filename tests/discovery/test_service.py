@@ -41,6 +41,20 @@ async def test_a_branch_answers_once_the_task_is_there_and_repeats_its_answer(be
     assert source["status"] == "ready"
 
 
+async def test_the_answer_names_the_events_that_a_branch_led_to(bench: Bench) -> None:
+    answer = await bench.world.ask("discovery.branch", BUG | {"spawn_phase_id": "TEST"}, command_id="b-1")
+    types = [event["type"] for event in answer["events"]]
+    assert types[0] == "discovery.fingerprinted"
+    assert types.index("discovery.branch_requested") < types.index("discovery.recorded")
+    rows = await bench.world.fetch("SELECT type, stream, version, position FROM discovery.events")
+    known = {row["position"]: dict(row) for row in rows}
+    assert answer["events"] == [known[event["position"]] for event in answer["events"]]
+    assert (
+        await bench.world.ask("discovery.branch", BUG | {"spawn_phase_id": "TEST"}, command_id="b-1")
+        == answer
+    )
+
+
 async def test_a_branch_is_announced_with_all_that_shows_it(bench: Bench) -> None:
     answer = await bench.branch(priority_boost=True)
     recorded = await bench.announced("recorded")

@@ -3,9 +3,11 @@
 import pytest
 
 from services.memory.feedback import MemoryNotTold
+from services.memory.reactions import on_claimant_named
 from services.memory.task import TaskNotFound
 from shared.contracts.memory import GiveFeedback, MemoryContextSuggested, MemoryScored, NoteSuggestion
 from shared.contracts.messages import Authority
+from shared.contracts.task import TaskClaimantNamed
 from shared.kernel.decider import NotAuthorised, Waiting
 from shared.testing.scenario import NOON
 from tests.memory.given import (
@@ -90,3 +92,12 @@ def test_an_unknown_task_and_a_claim_of_just_now_are_waited_for() -> None:
         with pytest.raises(Waiting):
             early.decide()
     KNOWN.waiting(3600).when(given("t9", "m")).then_refused(TaskNotFound, task_id="t9")
+
+
+def test_who_picked_a_claim_up_for_its_agent_may_note_what_was_told() -> None:
+    named = TaskClaimantNamed(task_id="t1", ticket_id="T", claim_epoch=1, claimed_by="desk")
+    assert on_claimant_named(named) == []
+    told_of = named.model_copy(update={"agent_id": "coder-1", "attempt": 1})
+    story = told(CLAIMED, *on_claimant_named(told_of))
+    CLAIMED.by("desk").waiting(3600).when(given("t1", "m")).then_refused(NotAuthorised)
+    assert story.by("desk").when(given("t1", "m")).events()

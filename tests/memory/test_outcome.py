@@ -13,6 +13,7 @@ from shared.contracts.memory import (
     MemoryFeedbackGiven,
     MemoryScored,
     MemoryStored,
+    MemorySuggestionSettled,
 )
 from shared.kernel.decider import Timer, Unavailable
 from shared.testing.scenario import Scenario
@@ -203,3 +204,9 @@ def test_the_order_in_which_outcomes_are_heard_does_not_matter(
     assert first.at == second.at
     assert first.score == pytest.approx(second.score)
     assert 0 < first.score < 1
+
+
+def test_the_end_of_a_task_is_told_under_its_ticket() -> None:
+    [settled] = of_type(KNOWN.when(capture(completed("t1"))).events(), MemorySuggestionSettled)
+    assert (settled.subject_key(), settled.ticket_id) == ("T", "T")
+    assert settled.model_copy(update={"ticket_id": None}).subject_key() == "t1"

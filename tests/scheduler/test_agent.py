@@ -11,9 +11,9 @@ from shared.testing.scenario import NOON
 from tests.scheduler.workshop import Workshop
 
 
-def followed(cause: Any, *, withheld: bool, seconds: float = 0) -> FollowAgent:
+def followed(cause: Any, *, withheld: bool, seconds: float = 0, reason: str = "It lies.") -> FollowAgent:
     at = NOON + timedelta(seconds=seconds)
-    return FollowAgent(agent_id="bob", cause=cause, withheld=withheld, reason="It lies.", at=at)
+    return FollowAgent(agent_id="bob", cause=cause, withheld=withheld, reason=reason, at=at)
 
 
 def shop_with(*news: FollowAgent) -> Workshop:
@@ -59,3 +59,10 @@ def test_releases_and_availability_are_followed() -> None:
         assert reactions.follow_availability(changed) == [
             FollowAgent(agent_id="bob", cause="unavailable", withheld=not available, at=NOON)
         ]
+
+
+def test_the_reason_of_a_quarantine_is_a_sentence_of_its_own() -> None:
+    for reason in ("It lies", "It lies.", " It lies. "):
+        shop = shop_with(followed("quarantine", withheld=True, reason=reason))
+        with pytest.raises(AgentIsQuarantined, match=r"quarantined: It lies\. It gets no tasks"):
+            shop.do(ClaimTask(agent_id="bob"))

@@ -102,6 +102,7 @@ def test_who_picks_a_task_up_for_its_agent_reports_and_the_one_who_assigned_it_d
     say(shop, "anonymous", ClaimTask(agent_id="a1"))
     [named] = shop.of_type(TaskClaimantNamed)
     assert (named.claimed_by, named.claim_epoch) == ("anonymous", 1)
+    assert (named.agent_id, named.attempt) == ("a1", 1)
     for stranger in ("desk", "eve"):
         with pytest.raises(NotAuthorised):
             say(shop, stranger, reports()[0])

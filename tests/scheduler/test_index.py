@@ -165,6 +165,7 @@ async def test_a_task_is_shown_with_its_attempts_and_its_lease(shop: Shop) -> No
         (1, "failed", "it broke"),
         (2, "claimed", None),
     ]
+    assert [one["outcome"] for one in shown["attempts"]] == ["failed", None], "as list_attempts calls it"
     assert shown["lease_expires_at"] == claimed["lease_expires_at"].replace("Z", "+00:00")
     waiting = await shop.query("get_task", task_id="b")
     assert (waiting["depends_on"], waiting["waits_for"]) == (["a", "c"], ["a", "c"])

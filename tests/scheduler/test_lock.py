@@ -365,3 +365,16 @@ def test_the_answer_to_a_release_says_how_the_lock_was_held() -> None:
     *_, told = shop.do(ReleaseLock(resource_key="a.py", task_id="t1"))
     assert isinstance(told, Answer)
     assert (told.mode, told.granted) == ("shared", False)
+
+
+def test_what_is_remembered_of_a_task_that_locks_one_thing_after_the_other_stays_in_bounds() -> None:
+    shop = Workshop()
+    get(shop, "t", "kept.py")
+    for number in range(300):
+        get(shop, "t", f"{number}.py")
+        release(shop, "t", f"{number}.py")
+    assert len(shop.past.of(LockHolder, "t").granted) <= 64
+    many_held = [f"held-{number}.py" for number in range(100)]
+    for resource_key in many_held:
+        get(shop, "t", resource_key)
+    assert {"kept.py", *many_held} <= set(shop.past.of(LockHolder, "t").granted)

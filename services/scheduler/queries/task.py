@@ -21,7 +21,10 @@ async def get_task(query: GetTask, reading: Reading) -> Mapping[str, Any]:
         "depends_on": sorted(task.depends_on),
         "waits_for": [] if task.satisfied else task.dependencies("open"),
         "lease_expires_at": await lease_end(task.task_id, reading),
-        "attempts": [asdict(attempt) for attempt in attempts(recorded.event for recorded in history)],
+        "attempts": [
+            {**asdict(attempt), "outcome": attempt.outcome}
+            for attempt in attempts(recorded.event for recorded in history)
+        ],
         "blocking_reasons": _blocking_reasons(history),
         "handover": _handover(history),
         "cancelled": _cancelled(task, history),
