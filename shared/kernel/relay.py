@@ -193,9 +193,8 @@ class Relay:
         for ack in acks:
             if not ack.duplicate:
                 self._onward(ack.seq)
-        return acks[
-            -1
-        ].seq  # not the highest: while the broker changed leaders an earlier one may have come later
+        # Not the highest: while the broker changed leaders, an earlier event may have come after a later one.
+        return acks[-1].seq
 
     def _onward(self, sequence: int) -> int:
         """The place of a message just published; it must lie behind everything published before."""

@@ -4,9 +4,10 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.js.errors import NotFoundError
@@ -16,7 +17,7 @@ from shared.kernel.relay import LEASE, Relay
 from shared.stack import Stack
 from shared.testing.world import World, until
 from tests.kernel import book, ear, process, till
-from tests.kernel.ledger import booked_all, check_log, heard_all, log
+from tests.kernel.ledger import booked_all, check_log, heard_all, heard_in_order, log
 from tests.kernel.load import final, open_all, payments, press
 
 TILLS = [f"t{number}" for number in range(4)]
@@ -165,6 +166,32 @@ async def test_a_broker_that_loses_nothing_is_never_refilled(tills: World) -> No
             await asyncio.sleep(1.5)
         assert "broker.refilled" not in {event["type"] for event in await log(tills)}
         assert not [event["type"] for event in await tills.fetch("SELECT type FROM ear.events")]
+
+
+async def test_events_that_came_in_another_order_are_heard_and_not_taken_for_lost(
+    tills: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = Relay._publish
+
+    async def last_first(self: Relay, rows: Sequence[Any]) -> int:
+        if len(rows) > 1:
+            await publish(self, rows[-1:])
+        return await publish(self, rows)
+
+    monkeypatch.setattr(Relay, "_publish", last_first)  # planted fault
+    async with tills.running(till.till, ear.ear, book.book) as [serving, *_]:
+        await open_all(tills, TILLS)
+        assert (await tills.ask("till.pay", {"till_id": "t0", "coins": 9}))["ok"]
+        assert (await tills.ask("till.move", {"from_till": "t0", "to_till": "t1", "coins": 4}))["ok"]
+        await until(lambda: known_everywhere(tills), 30)
+        looked = serving._relay._checked
+
+        async def looked_again() -> bool:
+            return serving._relay._checked > looked
+
+        await until(looked_again, 30)
+        assert "broker.refilled" not in {event["type"] for event in await log(tills)}
+        assert await heard_in_order(tills)
 
 
 async def test_without_the_check_a_loss_would_go_unseen(
