@@ -26,6 +26,8 @@ GUARDIAN = GuardianAuthorityGranted.owner()
 HEARD = tuple(event.wire_name() for event in (GuardianAuthorityGranted, GuardianAuthorityRevoked))
 POLL_SECONDS = 5.0
 """How soon a replica that missed an event reads it from the table that another one keeps."""
+SELDOM = 6
+"""Its consumer looks so many times less often than others for lost events: they came to the replicas, too."""
 PAGE = 500
 ANSWER_SECONDS = 2.0
 

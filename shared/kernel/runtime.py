@@ -29,7 +29,7 @@ from shared.kernel.door import Door, read_object
 from shared.kernel.draft import derived_id, dumps
 from shared.kernel.ending import end_all
 from shared.kernel.envelope import Envelope, Outcome, answer_of, refusal_answer, unavailable_answer
-from shared.kernel.granting import Granting
+from shared.kernel.granting import SELDOM, Granting
 from shared.kernel.grants import Grants
 from shared.kernel.journal import Journal
 from shared.kernel.lanes import AskedLane, DurableLane, Queries, reply_to
@@ -208,7 +208,7 @@ class Runtime:
             leases=self._leases,
             metrics=self._metrics,
             effect=effect,
-            check_seconds=self._settings.check_seconds,
+            check_seconds=self._settings.check_seconds * (SELDOM if effect is self._granting else 1),
         )
 
     def _loops(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
