@@ -4,7 +4,7 @@ import re
 
 from omoi.services import service_names
 from shared.contracts.messages import ANONYMOUS, KEY_PATTERN
-from shared.stack import OPERATOR
+from shared.stack import OPERATOR, ROUTES
 
 
 class NameTaken(ValueError):
@@ -15,6 +15,8 @@ def free_name(name: str) -> str:
     """The name, if an agent or a person can have it; raises `NameTaken`."""
     if not re.fullmatch(KEY_PATTERN, name):
         raise NameTaken(f"{name!r} cannot be a name: a name is 1 to 64 letters, digits, - and _.")
-    if name in (OPERATOR, ANONYMOUS) or name in service_names():
-        raise NameTaken(f"{name} is taken: operator, anonymous and the services' names are nobody else's.")
+    if name in (OPERATOR, ANONYMOUS, ROUTES) or name in service_names():
+        raise NameTaken(
+            f"{name} is taken: {OPERATOR}, {ANONYMOUS}, {ROUTES} and the services' names are nobody else's."
+        )
     return name

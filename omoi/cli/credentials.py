@@ -9,7 +9,7 @@ import typer
 from omoi.cli.console import REFUSED, err, out
 from omoi.credentials import Credentials, CredentialsProblem, complete, read
 from omoi.services import service_names
-from shared.stack import OPERATOR, nats_config
+from shared.stack import OPERATOR, ROUTES, Cluster, nats_config
 
 app = typer.Typer(
     no_args_is_help=True, help="Passwords for the broker and the database, in one private file."
@@ -54,7 +54,7 @@ def create(
     services = service_names()
     try:
         agents = [free_name(name) for name in agent or ()]
-        changed = complete(file, [OPERATOR, *services, *agents], services, rotate or ())
+        changed = complete(file, [OPERATOR, ROUTES, *services, *agents], services, rotate or ())
     except (CredentialsProblem, NameTaken) as problem:
         raise _fail(problem) from None
     what = f"new passwords for {', '.join(changed)}" if changed else "nothing was missing"
@@ -91,6 +91,13 @@ def print_nats_config(
     ] = "0.0.0.0:4222",
     store: Annotated[str, typer.Option(metavar="DIR", help="Where JetStream keeps its messages.")] = "/data",
     name: Annotated[str, typer.Option(help="Name of the server.")] = "omoi",
+    cluster: Annotated[str | None, typer.Option(help="Name of its cluster; alone when absent.")] = None,
+    cluster_listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where the cluster's other servers reach it.")
+    ] = "0.0.0.0:6222",
+    route: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:PORT", help="A server of the cluster; may be repeated.")
+    ] = None,
 ) -> None:
     """Print a NATS server's configuration: every user, and what each may publish and hear."""
     from omoi.permissions import users
@@ -100,13 +107,15 @@ def print_nats_config(
         _refuse_incomplete(held)
     except CredentialsProblem as problem:
         raise _fail(problem) from None
-    hashed = {user: _hashed(password) for user, password in held.nats.items()}
-    text = nats_config(users(held.nats), hashed, listen=listen, store=store, server_name=name)
-    out.file.write(text)
+    hashed = {user: _hashed(password) for user, password in held.nats.items() if user != ROUTES}
+    node = Cluster(cluster, held.nats[ROUTES], cluster_listen, tuple(route or ())) if cluster else None
+    out.file.write(
+        nats_config(users(hashed), hashed, listen=listen, store=store, server_name=name, cluster=node)
+    )
 
 
 def _refuse_incomplete(held: Credentials) -> None:
-    missing = sorted({OPERATOR, *service_names()} - set(held.nats))
+    missing = sorted({OPERATOR, ROUTES, *service_names()} - set(held.nats))
     if missing:
         raise CredentialsProblem(
             f"The credentials lack {', '.join(missing)}. `omoi credentials create FILE` adds what is missing."

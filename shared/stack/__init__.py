@@ -2,13 +2,15 @@
 
 from shared.stack.errors import ServerFailed, StackError, StackInUse
 from shared.stack.guests import NotAdmitted, admit, dismiss
-from shared.stack.nats_config import NatsUser, nats_config
+from shared.stack.nats_config import ROUTES, Cluster, NatsUser, nats_config
 from shared.stack.passwords import stable_passwords
 from shared.stack.stack import OPERATOR, Stack
 from shared.stack.state import RunningStack, running_stack
 
 __all__ = [
     "OPERATOR",
+    "ROUTES",
+    "Cluster",
     "NatsUser",
     "NotAdmitted",
     "RunningStack",

@@ -50,7 +50,7 @@ class NatsCluster:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        ports = _free_ports(2 * SIZE)
+        ports = free_ports(2 * SIZE)
         self.nodes = [Node(f"n{number}", ports[number], ports[SIZE + number]) for number in range(SIZE)]
 
     def nats_url(self, user: str = OPERATOR) -> str:
@@ -161,7 +161,7 @@ async def _is_whole(js: JetStreamContext) -> bool:
     )
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that are free now, outside the range in which clients get theirs."""
     found: set[int] = set()
     while len(found) < count:
