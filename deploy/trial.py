@@ -172,6 +172,9 @@ def main(command: list[str]) -> None:
         credentials.write(containers.secrets)
         try:
             asyncio.run(Trial(containers).run())
+        except BaseException:
+            sys.stdout.write(containers.compose("logs", "--no-color", "--tail", "15"))
+            raise
         finally:
             containers.compose("down", "--volumes", "--remove-orphans", "--timeout", "10")
 

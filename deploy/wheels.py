@@ -4,6 +4,7 @@
 requirements for each image, and OmoiOS itself as a wheel.
 """
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -21,16 +22,20 @@ def fill(wheelhouse: Path) -> None:
     """Make the wheelhouse anew; what was downloaded before is taken from pip's cache."""
     shutil.rmtree(wheelhouse, ignore_errors=True)
     wheelhouse.mkdir()
-    lists = {name: requirements(name) for name in (PROCESS, *images())}
+    _pip("wheel", "--no-deps", "--wheel-dir", wheelhouse, ROOT)
+    (omoios,) = wheelhouse.glob("*.whl")
+    lists = {image: [*requirements(image), _hashed(omoios)] for image in images()}
+    lists[PROCESS] = [*requirements(PROCESS)]
     for name, lines in lists.items():
         (wheelhouse / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    everything = wheelhouse / "everything.txt"
-    everything.write_text(
-        "".join(sorted({f"{line}\n" for lines in lists.values() for line in lines})), "utf-8"
-    )
-    _pip("download", "--require-hashes", "--no-deps", *_for_linux(), "--dest", wheelhouse, "-r", everything)
-    everything.unlink()
-    _pip("wheel", "--no-deps", "--wheel-dir", wheelhouse, ROOT)
+    every = [option for name in lists for option in ("--requirement", wheelhouse / f"{name}.txt")]
+    _pip("download", "--require-hashes", "--no-deps", *_for_linux(), "--find-links", wheelhouse,
+         "--dest", wheelhouse, *every)  # fmt: skip
+
+
+def _hashed(wheel: Path) -> str:
+    name, version = wheel.name.split("-")[:2]
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"
 
 
 def _for_linux() -> Sequence[str]:

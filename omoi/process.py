@@ -5,24 +5,19 @@ import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import structlog
 import uvloop
-from uuid_utils import uuid7
 
 from omoi import credentials
 from omoi.services import all_services
-from omoi.workflow_folder import Load, watching
 from shared.contracts.phase import LoadWorkflow
-from shared.contracts.workflow import Workflow
 from shared.kernel import logs, tracing
 from shared.kernel.declaration import Service
-from shared.kernel.envelope import Envelope
 from shared.kernel.http import Pages, serving
 from shared.kernel.metrics import Metrics
 from shared.kernel.runtime import Runtime
@@ -90,7 +85,7 @@ async def running(services: Sequence[Service], settings: Settings, urls: Urls) -
         for runtime in runtimes:
             await undo.enter_async_context(runtime)
             if runtime.service.name == LoadWorkflow.owner() and settings.workflows is not None:
-                await undo.enter_async_context(watching(settings.workflows, loading(runtime)))
+                await undo.enter_async_context(_watching(runtime, settings.workflows))
         _collect_less()
         if settings.http_port is not None:
             pages = Pages(runtimes, metrics)
@@ -102,20 +97,12 @@ def _runtime(service: Service, settings: Settings, urls: Urls, metrics: Metrics)
     return Runtime(service, settings, database_url=urls.database, nats_url=urls.nats, metrics=metrics)
 
 
-def loading(runtime: Runtime) -> Load:
-    """Loads workflows in the name of the service: who may write to its folder may load."""
+def _watching(runtime: Runtime, folder: Path) -> AbstractAsyncContextManager[None]:
+    # It knows workflows as phase does, whose code is nowhere else but where phase runs.
+    from omoi.workflow_folder import watching
+    from omoi.workflow_loading import loading
 
-    async def load(workflow: Workflow) -> dict[str, Any]:
-        envelope = Envelope(
-            id=str(uuid7()),
-            name=LoadWorkflow.wire_name(),
-            command=LoadWorkflow(document=workflow),
-            actor=runtime.service.name,
-            received_at=datetime.now(UTC),
-        )
-        return await runtime.give(envelope)
-
-    return load
+    return watching(folder, loading(runtime))
 
 
 def until_signal() -> asyncio.Event:

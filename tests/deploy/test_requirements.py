@@ -22,6 +22,9 @@ carriers = packages_distributions()
 
 class Only(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
+        alone = wanted.startswith(("omoi.process", "services."))
+        if alone and name.startswith("services.") and name.split(".")[1] not in wanted.split("."):
+            raise ModuleNotFoundError(f"{name} is another service's", name=name)
         carried = {canonicalize_name(one) for one in carriers.get(name, ())}
         if carried and not carried & allowed:
             raise ModuleNotFoundError(f"{name} is not in the image", name=name)
@@ -30,8 +33,8 @@ allowed = set(sys.argv[1].split()) | {"omoios"}
 for name in [name for name in sys.modules if name.partition(".")[0] in carriers]:
     del sys.modules[name]
 sys.meta_path.insert(0, Only())
-for module in sys.argv[2].split():
-    __import__(module)
+for wanted in sys.argv[2].split():
+    __import__(wanted)
 """
 
 
