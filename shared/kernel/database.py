@@ -12,6 +12,7 @@ log = structlog.get_logger()
 POOL_MIN, POOL_MAX = 1, 6
 DATABASE_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What any statement may raise while the database is away, for loops that look again later."""
+NOT_LET_IN = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError)
 
 
 def role_of(service: str) -> str:
@@ -63,7 +64,7 @@ async def open_schema(database_url: str, service: str) -> asyncpg.Pool:
         pool = await open_pool(database_url, service)
     except asyncpg.InvalidParameterValueError as error:  # not even its role is there
         raise RuntimeError(missing) from error
-    except asyncpg.InvalidAuthorizationSpecificationError as error:
+    except NOT_LET_IN as error:
         raise RuntimeError(
             f"The database does not take the credentials of {service} ({error}). "
             f"`omoi migrate --credentials FILE` makes the role {role_of(service)} and gives it its password."
