@@ -11,7 +11,7 @@ from shared.contracts.guardian import (
     RevokeAuthority,
     Revoked,
 )
-from shared.contracts.messages import ANONYMOUS, Authority, owners
+from shared.contracts.messages import ANONYMOUS, Authority, moment_text, owners
 from shared.kernel.decider import (
     Aggregate,
     CancelTimer,
@@ -24,6 +24,10 @@ from shared.kernel.decider import (
 )
 
 OVER = "Its time is over."
+
+
+class GrantOutlastsOwn(Refused):
+    """Who has something for a time cannot grant it for longer."""
 
 
 class GrantToSelf(Refused):
@@ -68,12 +72,14 @@ def grant(command: GrantAuthority, past: Past, context: Context) -> Facts:
     before = past.of(Grant, command.actor)
     _refuse_beyond(before.level, "replace", context)
     seconds = command.expires_in_seconds
+    expires_at = context.at + timedelta(seconds=seconds) if seconds is not None else None
+    _refuse_longer(expires_at, past.of(Grant, context.actor), context)
     granted = GuardianAuthorityGranted(
         actor=command.actor,
         level=command.level,
         reason=command.reason,
         granted_by=context.actor,
-        expires_at=context.at + timedelta(seconds=seconds) if seconds is not None else None,
+        expires_at=expires_at,
         at=context.at,
     )
     return [granted, _timer(granted), told(evolve(before, granted))]
@@ -143,6 +149,19 @@ def _refuse_beyond(level: Authority, verb: str, context: Context) -> None:
             f"Ask somebody who has {level.name}.",
             required=level.name,
             held=context.authority.name,
+        )
+
+
+def _refuse_longer(expires_at: datetime | None, own: Grant, context: Context) -> None:
+    """Raises GrantOutlastsOwn where the sender's own authority is a grant that ends before."""
+    if own.level is not context.authority or own.expires_at is None:
+        return
+    if expires_at is None or expires_at > own.expires_at:
+        until = moment_text(own.expires_at)
+        raise GrantOutlastsOwn(
+            f"{context.actor} has {own.level.name} authority until {until} and cannot grant anything for "
+            "longer. Say for how long, or ask somebody whose authority does not end.",
+            until=until,
         )
 
 

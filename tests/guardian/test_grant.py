@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from services.guardian.grant import GRANT, OVER, GrantToSelf, NotAnActor, NothingGranted
+from services.guardian.grant import (
+    GRANT,
+    OVER,
+    GrantOutlastsOwn,
+    GrantToSelf,
+    NotAnActor,
+    NothingGranted,
+)
 from services.guardian.service import guardian
 from shared.contracts.guardian import (
     GrantAuthority,
@@ -99,6 +106,18 @@ def test_what_is_more_than_ones_own_is_not_replaced_by_less() -> None:
     SCENARIO.given(was_given(level=Authority.SYSTEM)).when(give()).then_refused(
         NotAuthorised, required="SYSTEM"
     )
+
+
+@pytest.mark.parametrize("seconds", [None, 61])
+def test_who_has_it_for_a_time_cannot_grant_for_longer(seconds: float | None) -> None:
+    own = was_given("ann", Authority.GUARDIAN, LATER)
+    SCENARIO.given(own).when(give(seconds=seconds)).then_refused(GrantOutlastsOwn)
+    SCENARIO.given(own).when(give(seconds=60)).then_events(was_given(expires_at=LATER))
+
+
+def test_what_configuration_gives_does_not_end_with_a_lesser_grant() -> None:
+    own = was_given("ann", Authority.MONITOR, LATER)
+    SCENARIO.given(own).by("ann", Authority.SYSTEM).when(give()).then_events(was_given())
 
 
 @pytest.mark.parametrize("level", Authority)
