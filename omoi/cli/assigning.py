@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from omoi.cli.console import OPERATOR_NAME, As, Json, connected, print_json, print_table, run
+from omoi.cli.ids import of
 from shared.client import Client
 from shared.contracts.task import AssignReadyTasks, GetTask
 
@@ -14,7 +15,9 @@ PAUSE_SECONDS = 0.1
 
 
 def assign(
-    ticket: Annotated[str | None, typer.Option(help="Only tasks of this ticket.")] = None,
+    ticket: Annotated[
+        str | None, typer.Option(help="Only tasks of this ticket.", callback=of("ticket"))
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many tasks at most.")] = 100,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for what comes of it.")] = 10.0,
     actor: As = OPERATOR_NAME,

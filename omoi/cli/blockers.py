@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run
-from omoi.cli.tickets import TicketId, short
+from omoi.cli.ids import TicketId, of
+from omoi.cli.tickets import short
 from shared.contracts.phase import AddBlocker, RemoveBlocker
 from shared.contracts.projection import GetTicket
 
 app = typer.Typer(no_args_is_help=True, help="Which tickets must be done before this one.")
-BlockerId = Annotated[str, typer.Argument(help="The ticket that must be done first.")]
+BlockerId = Annotated[str, typer.Argument(help="The ticket that must be done first.", callback=of("ticket"))]
 
 
 @app.command("add")

@@ -20,9 +20,9 @@ from omoi.cli.console import (
     tell,
 )
 from omoi.cli.graph import Ascii, At, as_of, point, strokes
+from omoi.cli.ids import TicketId, of
 from omoi.cli.tickets import Reason, decide
 from omoi.drawing.board import age, bars, draw, flow
-from shared.client import Client
 from shared.contracts.board import (
     BoardStats,
     BoardView,
@@ -40,9 +40,6 @@ app = typer.Typer(
     invoke_without_command=True, help="The board: columns with their cards, moves, and how work flows."
 )
 Workflow = Annotated[str, typer.Option(help="Name of the workflow whose board it is.")]
-Card = Annotated[
-    str, typer.Argument(metavar="TICKET", help="The ticket's id, or its end as the board shows it.")
-]
 From = Annotated[
     datetime | None,
     typer.Option(
@@ -89,21 +86,9 @@ def _drawn(view: BoardView, now: datetime, ascii_only: bool) -> Text:
     return draw(view, now, width=max(NARROWEST, out.width), strokes=strokes(ascii_only))
 
 
-async def _ticket(client: Client, workflow: str, text: str) -> str:
-    """The id of a card named by its id or by the end of it; any other text as it is."""
-    view = await client.query(View(workflow=workflow, cards=500))
-    ids = [card["ticket_id"] for column in view["columns"] for card in column["cards"]]
-    found = [id_ for id_ in ids if id_.endswith(text)]
-    if text in ids or not found:
-        return text
-    if len(found) > 1:
-        raise typer.BadParameter(f"{text} is the end of {len(found)} ids: {', '.join(found)}")
-    return str(found[0])
-
-
 @app.command()
 def move(
-    ticket: Card,
+    ticket: TicketId,
     column: Annotated[
         str | None,
         typer.Argument(help="Column to move it to; where its own sends finished cards when absent."),
@@ -114,7 +99,6 @@ def move(
         bool, typer.Option("--force", help="Past the limit and past the line; needs MONITOR.")
     ] = False,
     reason: Reason = "",
-    workflow: Workflow = DEFAULT,
     actor: As = OPERATOR_NAME,
     as_json: Json = False,
 ) -> None:
@@ -122,10 +106,7 @@ def move(
 
     async def work() -> int:
         async with connected(actor) as client:
-            ticket_id = await _ticket(client, workflow, ticket)
-            command = MoveCard(
-                ticket_id=ticket_id, to_column=column, to_phase=phase, force=force, reason=reason
-            )
+            command = MoveCard(ticket_id=ticket, to_column=column, to_phase=phase, force=force, reason=reason)
             answer = (await client.ask(command)).accepted()
         if as_json:
             print_json(answer.raw)
@@ -152,14 +133,12 @@ def _moved(card: dict[str, Any]) -> str:
 
 
 @app.command()
-def withdraw(
-    ticket: Card, workflow: Workflow = DEFAULT, actor: As = OPERATOR_NAME, as_json: Json = False
-) -> None:
+def withdraw(ticket: TicketId, actor: As = OPERATOR_NAME, as_json: Json = False) -> None:
     """Take a card out of the line in which it waits; it stays where it is."""
 
     async def work() -> int:
         async with connected(actor) as client:
-            command = WithdrawCard(ticket_id=await _ticket(client, workflow, ticket))
+            command = WithdrawCard(ticket_id=ticket)
             await decide(client, command, as_json, "{ticket_id} waits for {column} no more.")
         return DONE
 
@@ -168,12 +147,15 @@ def withdraw(
 
 @app.command()
 def reorder(
-    ticket: Card,
+    ticket: TicketId,
     *,
-    before: Annotated[str | None, typer.Option(metavar="TICKET", help="Put it before this card.")] = None,
-    after: Annotated[str | None, typer.Option(metavar="TICKET", help="Put it behind this card.")] = None,
+    before: Annotated[
+        str | None, typer.Option(metavar="TICKET", help="Put it before this card.", callback=of("ticket"))
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="TICKET", help="Put it behind this card.", callback=of("ticket"))
+    ] = None,
     position: Annotated[int | None, typer.Option(min=1, help="Put it there; 1 is the first.")] = None,
-    workflow: Workflow = DEFAULT,
     actor: As = OPERATOR_NAME,
     as_json: Json = False,
 ) -> None:
@@ -184,9 +166,9 @@ def reorder(
     async def work() -> int:
         async with connected(actor) as client:
             command = ReorderCard(
-                ticket_id=await _ticket(client, workflow, ticket),
-                before=before and await _ticket(client, workflow, before),
-                after=after and await _ticket(client, workflow, after),
+                ticket_id=ticket,
+                before=before,
+                after=after,
                 position=position,
             )
             await decide(client, command, as_json, "{ticket_id} is number {position} in {column}.")

@@ -18,6 +18,7 @@ from omoi.cli.console import (
     print_table,
     run,
 )
+from omoi.cli.ids import of
 from omoi.cli.tickets import moment
 from shared.client import Client
 from shared.contracts.collaboration import (
@@ -154,8 +155,12 @@ def open_(
     others: Annotated[
         list[str] | None, typer.Option("--with", help="Who takes part beside you; repeatable.")
     ] = None,
-    ticket: Annotated[str | None, typer.Option(help="Ticket it is about.", envvar="OMOI_TICKET_ID")] = None,
-    task: Annotated[str | None, typer.Option(help="Task it is about.", envvar="OMOI_TASK_ID")] = None,
+    ticket: Annotated[
+        str | None, typer.Option(help="Ticket it is about.", envvar="OMOI_TICKET_ID", callback=of("ticket"))
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Task it is about.", envvar="OMOI_TASK_ID", callback=of("task"))
+    ] = None,
     actor: As = OPERATOR_NAME,
     as_json: Json = False,
 ) -> None:
@@ -272,7 +277,7 @@ def threads(
     *,
     kind: Annotated[str | None, typer.Option(help="handoff, review or consultation.")] = None,
     status: Annotated[str | None, typer.Option(help="open or closed.")] = None,
-    ticket: Annotated[str | None, typer.Option(help="Only about this ticket.")] = None,
+    ticket: Annotated[str | None, typer.Option(help="Only about this ticket.", callback=of("ticket"))] = None,
     everybody: Annotated[bool, typer.Option("--all", help="Also those you take no part in.")] = False,
     before: Before = None,
     limit: Limit = 50,

@@ -7,7 +7,8 @@ import typer
 from rich.text import Text
 
 from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run
-from omoi.cli.tickets import TicketId, decide, short
+from omoi.cli.ids import TicketId
+from omoi.cli.tickets import decide, short
 from shared.contracts.context import MAX_TOKENS, ContextForPhase, GetContext, GetSummary, UpdateContext
 
 app = typer.Typer(no_args_is_help=True, help="What is known of a ticket, phase by phase or in words.")

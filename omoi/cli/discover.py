@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from omoi.cli.collaboration import Before, Limit, act, decide, one_of
 from omoi.cli.console import OPERATOR_NAME, As, Json, out, parse_json, print_json, print_table, tell
+from omoi.cli.ids import DiscoveryId, of
 from omoi.cli.tickets import moment
 from shared.client import Client
 from shared.contracts.discovery import (
@@ -52,7 +53,6 @@ Boost = Annotated[
 Capability = Annotated[
     list[str] | None, typer.Option(help="What an agent must be able to do; may be repeated.")
 ]
-DiscoveryId = Annotated[str, typer.Argument(help="The discovery's id.")]
 Task = Annotated[
     str | None,
     typer.Option(
@@ -60,12 +60,16 @@ Task = Annotated[
         metavar="TASK",
         envvar="OMOI_TASK_ID",
         help="The task at which it was found; inside a task its own.",
+        callback=of("task"),
     ),
 ]
 Ticket = Annotated[
     str | None,
     typer.Option(
-        metavar="TICKET", envvar="OMOI_TICKET_ID", help="Only of this ticket; inside a task its own."
+        metavar="TICKET",
+        envvar="OMOI_TICKET_ID",
+        help="Only of this ticket; inside a task its own.",
+        callback=of("ticket"),
     ),
 ]
 Everything = Annotated[bool, typer.Option("--all", help="Of all tickets, also inside a task.")]

@@ -19,7 +19,8 @@ from omoi.cli.console import (
     run,
     tell,
 )
-from omoi.cli.tickets import TicketId, decide, moment, short
+from omoi.cli.ids import TicketId, of
+from omoi.cli.tickets import decide, moment, short
 from shared.contracts.gate import (
     Approve,
     GetArtifact,
@@ -224,7 +225,8 @@ def _content(file: Path, content: bytes) -> Any:
 
 @app.command()
 def reviews(
-    ticket: Annotated[str | None, typer.Option(help="Only of this ticket.")] = None, as_json: Json = False
+    ticket: Annotated[str | None, typer.Option(help="Only of this ticket.", callback=of("ticket"))] = None,
+    as_json: Json = False,
 ) -> None:
     """List the reviews and approvals that gates wait for, oldest first."""
 

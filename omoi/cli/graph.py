@@ -9,7 +9,8 @@ import typer
 from rich.text import Text
 
 from omoi.cli.console import Json, err, out, tell
-from omoi.cli.tickets import TicketId, moment, short
+from omoi.cli.ids import TicketId
+from omoi.cli.tickets import moment, short
 from omoi.drawing import mermaid, svg, terminal
 from omoi.drawing.shape import shape
 from omoi.drawing.strokes import ASCII, UNICODE, Strokes

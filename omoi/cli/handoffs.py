@@ -8,6 +8,7 @@ import typer
 
 from omoi.cli.collaboration import Before, Limit, act, decide
 from omoi.cli.console import DONE, OPERATOR_NAME, REFUSED, As, Json, out, print_json, print_table
+from omoi.cli.ids import HandoffId, of
 from omoi.cli.tickets import moment
 from shared.client import Client
 from shared.contracts.collaboration import (
@@ -22,7 +23,6 @@ from shared.contracts.collaboration import (
 
 app = typer.Typer(no_args_is_help=True, help="Give a task to another agent, or take one over.")
 
-HandoffId = Annotated[str, typer.Argument(help="The handoff's id.")]
 Wait = Annotated[float, typer.Option(help="Seconds to wait for its end.", min=0, max=60)]
 ENDINGS = {
     "pending": "{to_agent} has not answered yet.",
@@ -40,7 +40,9 @@ ENDINGS = {
 def request(
     to: Annotated[str, typer.Argument(help="Agent who shall take over.")],
     *,
-    task: Annotated[str, typer.Option(help="Task whose claim you hold.", envvar="OMOI_TASK_ID")],
+    task: Annotated[
+        str, typer.Option(help="Task whose claim you hold.", envvar="OMOI_TASK_ID", callback=of("task"))
+    ],
     reason: Annotated[str, typer.Option(help="Why somebody else should go on.")] = "",
     context: Annotated[
         str | None, typer.Option(help="What the next holder must know: JSON, a text, or @FILE.")
@@ -166,7 +168,7 @@ def list_(
     *,
     pending: Annotated[bool, typer.Option("--pending", help="Only those that wait for an answer.")] = False,
     everybody: Annotated[bool, typer.Option("--all", help="Also those between others.")] = False,
-    task: Annotated[str | None, typer.Option(help="Only of this task.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only of this task.", callback=of("task"))] = None,
     before: Before = None,
     limit: Limit = 50,
     actor: As = OPERATOR_NAME,

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from omoi.cli.console import OPERATOR_NAME, Json, connected, print_json, print_table, run
+from omoi.cli.ids import of
 from omoi.cli.tickets import moment
 from shared.contracts.lock import ListLocks
 
@@ -16,7 +17,9 @@ def register(root: typer.Typer) -> None:
 
 def locks(
     prefix: Annotated[str, typer.Argument(help="Only resources that begin so.")] = "",
-    task: Annotated[str | None, typer.Option(help="Only those this task holds or waits for.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Only those this task holds or waits for.", callback=of("task"))
+    ] = None,
     agent: Annotated[str | None, typer.Option(help="Only those this agent holds or waits for.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
     as_json: Json = False,

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from omoi.cli.collaboration import decide, one_of
 from omoi.cli.console import OPERATOR_NAME, As, Json, out, parse_json, print_table, tell
+from omoi.cli.ids import MemoryId, completed, of
 from omoi.cli.tickets import moment
 from shared.contracts.memory import (
     ExtractPatterns,
@@ -26,11 +27,12 @@ from shared.contracts.memory import (
 app = typer.Typer(no_args_is_help=True, help="What was learnt, and which of it helps.")
 TYPES, MODES, KINDS = get_args(MemoryType), get_args(SearchMode), get_args(PatternKind)
 
-MemoryId = Annotated[str, typer.Argument(help="The memory's id.")]
 Limit = Annotated[int, typer.Option(help="At most so many.", min=1, max=100)]
 Kind = Annotated[str | None, typer.Option("--type", help=f"Only {', '.join(TYPES)}.")]
 TaskType = Annotated[str | None, typer.Option(help="Only of tasks of this type.")]
-Task = Annotated[str | None, typer.Option(help="The task it is about.", envvar="OMOI_TASK_ID")]
+Task = Annotated[
+    str | None, typer.Option(help="The task it is about.", envvar="OMOI_TASK_ID", callback=of("task"))
+]
 
 
 @app.command()
@@ -40,7 +42,7 @@ def search(
     mode: Annotated[str, typer.Option(help="hybrid, semantic or keyword.")] = "hybrid",
     memory_type: Kind = None,
     task_type: TaskType = None,
-    ticket: Annotated[str | None, typer.Option(help="Only of this ticket.")] = None,
+    ticket: Annotated[str | None, typer.Option(help="Only of this ticket.", callback=of("ticket"))] = None,
     failed: Annotated[
         bool | None, typer.Option("--failed/--succeeded", help="Only what failed, or not.")
     ] = None,
@@ -133,7 +135,9 @@ def store(
     error: Annotated[list[str] | None, typer.Option(help="First line of an error; repeatable.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="A word to sort by; repeatable.")] = None,
     task: Task = None,
-    ticket: Annotated[str | None, typer.Option(help="Ticket it is from.", envvar="OMOI_TICKET_ID")] = None,
+    ticket: Annotated[
+        str | None, typer.Option(help="Ticket it is from.", envvar="OMOI_TICKET_ID", callback=of("ticket"))
+    ] = None,
     task_type: Annotated[str | None, typer.Option(help="Type of task it is about.")] = None,
     actor: As = OPERATOR_NAME,
     as_json: Json = False,
@@ -179,7 +183,7 @@ def feedback(
 ) -> None:
     """Say whether a memory or a pattern helped."""
     command = GiveFeedback(
-        memory_id=None if pattern else about,
+        memory_id=None if pattern else completed("memory", about),
         pattern_id=about if pattern else None,
         rating="helpful" if helpful else "not_helpful",
         task_id=task,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, parse_json, print_json, run
+from omoi.cli.ids import of
 from omoi.services import service_names
 from shared.kernel.received import Received
 
@@ -85,7 +86,7 @@ def exit_code(ok: bool, code: str) -> int:
 
 def events(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come.")] = False,
-    ticket: Annotated[str | None, typer.Option(help="Only of this ticket.")] = None,
+    ticket: Annotated[str | None, typer.Option(help="Only of this ticket.", callback=of("ticket"))] = None,
     start: Annotated[
         int | None, typer.Option("--from", help="Begin at this place of the stream.", min=1)
     ] = None,

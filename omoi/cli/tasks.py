@@ -6,6 +6,7 @@ import typer
 
 from omoi.cli.assigning import assign
 from omoi.cli.console import OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run, tell
+from omoi.cli.ids import TaskId, of
 from omoi.cli.tickets import decide, moment, short
 from shared.contracts.messages import Command, Priority
 from shared.contracts.projection import ListTasks
@@ -14,7 +15,6 @@ from shared.contracts.task import CancelTask, Explain, GetTask, ListAttempts, Re
 app = typer.Typer(
     invoke_without_command=True, help="Look at tasks, and assign, cancel, retry and reprioritise them."
 )
-TaskId = Annotated[str, typer.Argument(help="The task's id.")]
 Status = Annotated[
     str | None,
     typer.Option(help="waiting, ready, claimed, running, completed, failed or cancelled."),
@@ -31,7 +31,9 @@ def register(root: typer.Typer) -> None:
 def list_(
     context: typer.Context,
     *,
-    ticket: Annotated[str | None, typer.Option(help="Only those of this ticket.")] = None,
+    ticket: Annotated[
+        str | None, typer.Option(help="Only those of this ticket.", callback=of("ticket"))
+    ] = None,
     status: Status = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     as_json: Json = False,
@@ -103,9 +105,11 @@ def _times(attempt: dict[str, Any]) -> list[str]:
 @app.command()
 def attempts(
     *,
-    task: Annotated[str | None, typer.Option(help="Only those at this task.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only those at this task.", callback=of("task"))] = None,
     agent: Annotated[str | None, typer.Option(help="Only this agent's.")] = None,
-    ticket: Annotated[str | None, typer.Option(help="Only those at tasks of this ticket.")] = None,
+    ticket: Annotated[
+        str | None, typer.Option(help="Only those at tasks of this ticket.", callback=of("ticket"))
+    ] = None,
     outcome: Annotated[
         str | None,
         typer.Option(

@@ -17,6 +17,7 @@ from omoi.cli.console import (
     print_table,
     run,
 )
+from omoi.cli.ids import TicketId, of
 from omoi.ticket_file import read_ticket
 from shared.client import Answer, Client, RefusedByService, Unreachable
 from shared.contracts.board import GetCard
@@ -37,7 +38,6 @@ from shared.contracts.phase import (
 from shared.contracts.projection import GetTicket, ListTickets
 
 app = typer.Typer(no_args_is_help=True, help="Open, look at and move tickets.")
-TicketId = Annotated[str, typer.Argument(help="The ticket's id.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="A word to find it by; may be repeated.")]
 Reason = Annotated[str, typer.Option(help="Why, for the history.")]
 
@@ -72,9 +72,12 @@ def open_(
     tag: Tags = None,
     deadline: Annotated[str | None, typer.Option(help="Until when, for example 2026-03-01T12:00.")] = None,
     blocked_by: Annotated[
-        list[str] | None, typer.Option(help="Ticket that must be done first; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Ticket that must be done first; may be repeated.", callback=of("ticket")),
     ] = None,
-    parent: Annotated[str | None, typer.Option(help="Ticket that this one is part of.")] = None,
+    parent: Annotated[
+        str | None, typer.Option(help="Ticket that this one is part of.", callback=of("ticket"))
+    ] = None,
     actor: As = OPERATOR_NAME,
     as_json: Json = False,
 ) -> None:

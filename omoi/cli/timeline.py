@@ -6,7 +6,8 @@ import typer
 
 from omoi.cli.console import Json, out, print_table, tell
 from omoi.cli.graph import At, point
-from omoi.cli.tickets import TicketId, moment
+from omoi.cli.ids import TicketId
+from omoi.cli.tickets import moment
 from shared.contracts.projection import Timeline
 
 

@@ -8,7 +8,7 @@ import orjson
 from nats.aio.client import Client
 from pydantic import Field
 
-from shared.contracts.messages import Authority, Contract, Query, owner_of
+from shared.contracts.messages import Authority, Contract, Key, Query, owner_of
 from shared.kernel import wire
 from shared.kernel.decider import NotAuthorised, Refused, Unavailable
 from shared.kernel.declaration import Consultation, Service
@@ -35,6 +35,14 @@ class EventsPage(Contract):
     first: Number = Field(1, alias="from")
     last: Number = Field(2**62, alias="to")
     limit: int = Field(500, ge=1, le=1000)
+
+
+class IdsEnding(Contract):
+    """Whose ids are looked for, and how they end."""
+
+    noun: Key
+    ending: Key
+    limit: int = Field(10, ge=1, le=100)
 
 
 class DeadLetters(Contract):
@@ -75,6 +83,7 @@ class Operations:
         self._queries = {query.wire_name(): query for query in self._service.answers}
         self._own: Mapping[str, Callable[[dict[str, Any]], Awaitable[Any]]] = {
             "events": self._events,
+            "ids": self._ids,
             "position": self._position,
             "health": self._health,
             "asyncapi": self._asyncapi,
@@ -132,6 +141,12 @@ class Operations:
         rows = await self._store.events_between(page.first, page.last, page.limit)
         events = page_of(from_row(self._service.name, row).as_json() for row in rows)
         return {"events": events, "head": await self._store.head()}
+
+    async def _ids(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Ids that end so, as people shorten them; of one that is such an id itself, that alone."""
+        wanted = validated(IdsEnding, fields)
+        ids = await self._store.keys_ending(wanted.noun, wanted.ending, wanted.limit)
+        return {"ids": ids[:1] if wanted.ending in ids else ids}
 
     async def _position(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"position": await self._store.head()}

@@ -198,6 +198,19 @@ class Store:
                 changes.append(((upsert, index.table), encoded(rows)))
         return changes
 
+    async def keys_ending(self, aggregate: str, ending: str, limit: int) -> list[str]:
+        """Keys of the aggregate's streams that end so, the shortest first."""
+        async with self.pool.acquire() as connection:
+            rows = await connection.fetch(
+                "SELECT substr(id, length($1) + 2) AS key FROM streams"
+                " WHERE starts_with(id, $1 || '-') AND right(substr(id, length($1) + 2), length($2)) = $2"
+                " ORDER BY length(id), id LIMIT $3",
+                aggregate,
+                ending,
+                limit,
+            )
+        return [row["key"] for row in rows]
+
     async def announce(self, event: Event) -> None:
         """Append one event of the kernel itself, in a stream of its own that no rule reads."""
         identity, name = str(uuid7()), self.service.name

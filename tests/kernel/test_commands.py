@@ -96,3 +96,19 @@ def unacknowledged(replica: Runtime) -> None:
 async def paid(world: World, times: int) -> bool:
     """Whether coins came in that many times."""
     return len([event for event in await log(world) if event["type"] == "till.paid"]) == times
+
+
+async def test_ids_are_found_by_their_ends(tills: World) -> None:
+    async with tills.running(till.till):
+        for name in ("one-a", "two-a", "two-b", "a"):
+            assert (await tills.ask("till.open_till", {"till_id": name}))["ok"]
+
+        async def ending(ending: str, **body: Any) -> list[str]:
+            answer = await tills.query("till.ids", {"noun": "till", "ending": ending, **body})
+            return list(answer["result"]["ids"])
+
+        assert await ending("-a") == ["one-a", "two-a"]
+        assert await ending("-a", limit=1) == ["one-a"]
+        assert await ending("wo-b") == ["two-b"]
+        assert await ending("a") == ["a"], "it is one itself"
+        assert await ending("_a") == await ending("till-one-a") == await ending("a", noun="til") == []

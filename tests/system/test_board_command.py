@@ -39,20 +39,20 @@ def tickets(system: System, own_folder: Path) -> list[str]:
 
 def test_cards_are_moved_wait_in_line_and_are_pulled(system: System, tickets: list[str]) -> None:
     first, second, third = tickets
-    moved = system.cli("board", "move", first[-8:], "building", *BOARD)
+    moved = system.cli("board", "move", first[-8:], "building")
     assert moved.stdout == f"{first} is in building (PHASE_BUILD).\n", moved.stderr
-    waits = system.cli("board", "move", second, "building", *BOARD)
+    waits = system.cli("board", "move", second, "building")
     assert waits.stdout.startswith(f"building is full. {second} waits in line (1 of 1)"), waits.stderr
     shown = system.json("ticket", "show", second, "--json")
     assert shown["place_in_line"] == "waits for a slot in column building (1 of 1; limit 1)"
     drawn = system.cli("board", *BOARD).stdout
     assert "Building 1/1" in drawn
     assert "place 1 for building" in drawn
-    placed = system.cli("board", "reorder", third, "--before", second[-8:], *BOARD)
+    placed = system.cli("board", "reorder", third, "--before", second[-8:])
     assert placed.stdout == f"{third} is number 1 in wanted.\n", placed.stderr
-    left = system.cli("board", "withdraw", second, *BOARD)
+    left = system.cli("board", "withdraw", second)
     assert left.stdout == f"{second} waits for building no more.\n", left.stderr
-    forced = system.cli("board", "move", second, "building", "--force", "--reason", "it burns", *BOARD)
+    forced = system.cli("board", "move", second, "building", "--force", "--reason", "it burns")
     assert forced.stdout == f"{second} is in building (PHASE_BUILD).\n", forced.stderr
     assert "Building 2/1" in system.cli("board", *BOARD, "--ascii").stdout
 
@@ -76,12 +76,12 @@ def test_statistics_of_a_board_are_drawn(system: System, tickets: list[str]) -> 
 
 
 def test_what_the_board_refuses_is_told_in_words(system: System, tickets: list[str]) -> None:
-    unknown = system.cli("board", "move", "no-such-ticket", "building", *BOARD)
+    unknown = system.cli("board", "move", "no-such-ticket", "building")
     assert unknown.returncode == 1
     assert "no-such-ticket" in unknown.stderr
-    nowhere = system.cli("board", "move", tickets[2], "nowhere", *BOARD)
+    nowhere = system.cli("board", "move", tickets[2], "nowhere")
     assert nowhere.returncode == 1
     assert "nowhere" in nowhere.stderr
-    assert system.cli("board", "reorder", tickets[2], *BOARD).returncode == 2
+    assert system.cli("board", "reorder", tickets[2]).returncode == 2
     assert system.cli("board", "--at", "yesterday").returncode == 2
     assert system.cli("graph", "no-such-ticket").returncode == 1
