@@ -39,7 +39,8 @@ class Pages:
 
     async def _page(self, path: str) -> tuple[int, str, bytes]:
         if path == "/livez":
-            return 200, JSON, b'{"alive":true}'
+            lost = any(runtime.vitals.is_lost() for runtime in self._runtimes.values())
+            return (503 if lost else 200), JSON, orjson.dumps({"alive": not lost})
         if path == "/readyz":
             health = [runtime.health() for runtime in self._runtimes.values()]
             ready = all(one["ready"] for one in health)

@@ -128,7 +128,7 @@ class Runtime:
                 await self._leases.release()
             except DATABASE_AWAY as error:
                 log.warning("leases_not_released", error=repr(error))
-        if hasattr(self, "_broker"):
+        if hasattr(self, "_client") and not self._client.is_closed:
             await self._broker.stop()
         await self._pool.close()
         log.info("service_stopped", service=self.service.name)

@@ -78,6 +78,10 @@ class Vitals:
             waiting = (found.num_pending or 0) + (found.num_ack_pending or 0)
             self._metrics.consumer_lag.labels(self._service, reader).set(waiting)
 
+    def is_lost(self) -> bool:
+        """Whether only a new process can help, such as one that is told the new password of the broker."""
+        return self._client.is_closed
+
     def lag(self) -> int:
         """Events that wait to be heard or published, as far as is known."""
         waiting = [self._metrics.relay_lag.labels(self._service)]

@@ -13,16 +13,16 @@ from tests.kernel import ear, till
 from tests.kernel.load import open_all, payments, send_durably
 
 
-async def page(replica: Runtime) -> str:
-    """The page of metrics."""
+async def page(replica: Runtime, path: str = "/metrics") -> str:
+    """A page; of those that are JSON the status goes before."""
     sent: list[Any] = []
 
     async def send(part: Any) -> None:
         sent.append(part)
 
-    await Pages([replica], replica._metrics)({"type": "http", "path": "/metrics"}, None, send)
+    await Pages([replica], replica._metrics)({"type": "http", "path": path}, None, send)
     text: str = sent[1]["body"].decode()
-    return text
+    return text if path == "/metrics" else f"{sent[0]['status']} {text}"
 
 
 async def value(replica: Runtime, series: str) -> float:
@@ -119,3 +119,11 @@ async def test_the_page_comes_in_time_while_the_broker_is_away(frail: World, own
         assert 'omoi_ready{service="till"}' in await page(serving)
         assert monotonic() - started < 10
         await until(lambda: told(serving, 'omoi_ready{service="till"}', 1.0), 60)
+
+
+async def test_a_process_whose_broker_refuses_it_for_good_is_not_alive(tills: World) -> None:
+    async with tills.running(till.till) as [serving]:
+        assert await page(serving, "/livez") == '200 {"alive":true}'
+        await serving._client.close()  # as the client does when its password is not taken any more
+        assert await page(serving, "/livez") == '503 {"alive":false}'
+        assert (await page(serving, "/readyz")).startswith("503")
