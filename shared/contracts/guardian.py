@@ -7,7 +7,7 @@ what was before and after. A revert goes the same way.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, WithJsonSchema
 
 from shared.contracts.messages import (
     Authority,
@@ -20,6 +20,8 @@ from shared.contracts.messages import (
     Query,
     Result,
 )
+from shared.contracts.policy import Fact, Policy, Subject
+from shared.contracts.wrong import told
 
 REASON_MAX = 2000
 WAIT_SECONDS = 5.0
@@ -427,3 +429,423 @@ class ListInterventions(Query):
     status: InterventionStatus | None = None
     ticket_id: Key | None = None
     limit: int = Field(default=100, ge=1, le=1000)
+
+
+class TaskSeen(Contract):
+    """A task, as policies read it."""
+
+    id: Key
+    ticket_id: Key
+    phase_id: str = ""
+    task_type: str = ""
+    priority: Priority = Priority.MEDIUM
+    status: str = Field(
+        default="waiting",
+        description="`waiting`, `ready`, `claimed`, `running`, `completed`, `failed` or `cancelled`.",
+    )
+    agent_id: Key | None = None
+    attempt: int = 0
+    retries_left: int = 0
+    max_retries: int = 0
+    timeout_seconds: float | None = None
+    deadline: Moment | None = None
+    created_at: Moment | None = None
+    ready_at: Moment | None = None
+    started_at: Moment | None = None
+    required_capabilities: tuple[str, ...] = ()
+
+
+class AgentSeen(Contract):
+    """An agent, as policies read it."""
+
+    id: Key
+    status: str = Field(
+        default="IDLE", description="`IDLE`, `DEGRADED`, `FAILED`, `QUARANTINED` or `TERMINATED`."
+    )
+    available: bool = True
+    capacity: int = 1
+    running: int = 0
+    capabilities: tuple[str, ...] = ()
+
+
+class TicketSeen(Contract):
+    """A ticket, as policies read it."""
+
+    id: Key
+    workflow: str = ""
+    phase_id: str = ""
+    priority: Priority = Priority.MEDIUM
+    deadline: Moment | None = None
+    paused: bool = False
+    ended: bool = False
+
+
+class WipSeen(Contract):
+    """A column that holds more than its limit."""
+
+    column: Key
+    limit: int
+    count: int
+    forced: bool
+
+
+class DiscoverySeen(Contract):
+    """Something that was found."""
+
+    id: Key
+    type: Key
+
+
+class FollowTask(Command):
+    """Something happened to a task. Sent by the guardian when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    fact: Fact
+    task_id: Key
+    ticket_id: Key
+    at: Moment
+    changes: dict[str, Any] = Field(default_factory=dict, description="Fields of `TaskSeen`.")
+    tries_spent: int = Field(default=0, description="Retries that it used up.")
+
+
+class FollowAgent(Command):
+    """Something happened to an agent. Sent by the guardian when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    fact: Fact
+    agent_id: Key
+    at: Moment
+    changes: dict[str, Any] = Field(default_factory=dict, description="Fields of `AgentSeen`.")
+    more: int = Field(default=0, description="Tasks that it has more; less where negative.")
+
+
+class FollowTicket(Command):
+    """Something happened to a ticket. Sent by the guardian when it hears of it."""
+
+    authority = Authority.SYSTEM
+
+    fact: Fact
+    ticket_id: Key
+    at: Moment
+    changes: dict[str, Any] = Field(default_factory=dict, description="Fields of `TicketSeen`.")
+    wip: WipSeen | None = None
+    discovery: DiscoverySeen | None = None
+
+
+class LoadPolicy(Command):
+    """Have a policy watched, in place of one of the same name."""
+
+    authority = Authority.GUARDIAN
+
+    document: dict[str, Any] | str = Field(description="The policy, as an object or as YAML text.")
+
+
+class RemovePolicy(Command):
+    """Watch a policy no more; what it has done stays, and what it is to undo is undone."""
+
+    authority = Authority.GUARDIAN
+
+    name: Key
+    reason: Reason
+
+
+class ReachMoment(Command):
+    """The time has come that a policy waits for at a subject. Sent by the guardian's timer."""
+
+    authority = Authority.SYSTEM
+
+    watch_id: str
+    subject: Subject
+    subject_id: Key
+    due: Moment
+
+
+class RollBack(Command):
+    """Undo what a policy did. Sent by the guardian's timer."""
+
+    authority = Authority.SYSTEM
+
+    intervention_id: Key
+    after_seconds: float
+    policy: Key
+
+
+class GuardianTaskFollowed(Event):
+    """Something happened to a task; the task is told whole."""
+
+    key = "ticket_id"
+
+    task_id: Key
+    ticket_id: Key
+    task: TaskSeen
+    fact: Fact
+    at: Moment = Field(description="When it happened.")
+    heard_at: Moment = Field(description="When the guardian heard of it.")
+    cause: str | None = Field(default=None, description="Id of the event that told it.")
+
+
+class GuardianAgentFollowed(Event):
+    """Something happened to an agent; the agent is told whole."""
+
+    key = "agent_id"
+
+    fleet: Key = "fleet"
+    agent_id: Key
+    agent: AgentSeen
+    fact: Fact
+    at: Moment = Field(description="When it happened.")
+    heard_at: Moment = Field(description="When the guardian heard of it.")
+    cause: str | None = Field(default=None, description="Id of the event that told it.")
+
+
+class GuardianWaitingFollowed(Event):
+    """A task of a priority began or ceased to be ready."""
+
+    key = "fleet"
+
+    fleet: Key = "fleet"
+    task_id: Key
+    before: Priority | None = Field(default=None, description="Absent when it was not ready.")
+    after: Priority | None = Field(default=None, description="Absent when it is ready no more.")
+    fact: Fact
+    at: Moment = Field(description="When it happened.")
+    heard_at: Moment = Field(description="When the guardian heard of it.")
+    cause: str | None = Field(default=None, description="Id of the event that told it.")
+
+
+class GuardianTicketFollowed(Event):
+    """Something happened to a ticket; the ticket is told whole."""
+
+    key = "ticket_id"
+
+    ticket_id: Key
+    ticket: TicketSeen
+    wip: WipSeen | None = None
+    discovery: DiscoverySeen | None = None
+    fact: Fact
+    at: Moment = Field(description="When it happened.")
+    heard_at: Moment = Field(description="When the guardian heard of it.")
+    cause: str | None = Field(default=None, description="Id of the event that told it.")
+
+
+class GuardianMomentReached(Event):
+    """The time came that a policy waits for at a subject, and nothing had ended that by then."""
+
+    key = "subject_id"
+
+    watch_id: str
+    subject: Subject
+    subject_id: Key
+    at: Moment
+    heard_at: Moment
+
+
+class GuardianPolicyLoaded(Event):
+    """A policy is watched from now on."""
+
+    key = "name"
+
+    book: Key = "all"
+    name: Key
+    version: Key
+    load: int = Field(description="How many policies had been loaded, with this one.")
+    document: Policy
+    loaded_by: str
+    at: Moment
+
+
+class GuardianPolicyRemoved(Event):
+    """A policy is watched no more."""
+
+    key = "name"
+
+    book: Key = "all"
+    name: Key
+    reason: str
+    removed_by: str
+    at: Moment
+
+
+class GuardianConditionBegan(Event):
+    """A condition holds at a subject, and is met at a time if it goes on holding."""
+
+    key = "subject_id"
+
+    watch_id: str = Field(description="`<subject>-<subject id>`.")
+    subject: Subject
+    subject_id: Key
+    policy: Key
+    version: Key
+    trigger: Key
+    load: int = Field(description="Number of the policy's load.")
+    since: Moment
+    due: Moment
+    causes: tuple[str, ...] = ()
+
+
+class GuardianConditionEnded(Event):
+    """A condition does not hold any more, before it was met."""
+
+    key = "subject_id"
+
+    watch_id: str = Field(description="`<subject>-<subject id>`.")
+    subject: Subject
+    subject_id: Key
+    policy: Key
+    version: Key
+    trigger: Key
+    load: int = Field(description="Number of the policy's load.")
+
+
+class GuardianFactCounted(Event):
+    """One more of the facts that a trigger counts."""
+
+    key = "subject_id"
+
+    watch_id: str = Field(description="`<subject>-<subject id>`.")
+    subject: Subject
+    subject_id: Key
+    policy: Key
+    version: Key
+    trigger: Key
+    load: int = Field(description="Number of the policy's load.")
+    times: tuple[Moment, ...] = Field(description="Of those that count now, oldest first.")
+
+
+class PlannedAction(Contract):
+    """What a policy does, or would do."""
+
+    kind: InterventionKind | Literal["notify"]
+    intended: Intended | None = None
+    intervention_id: Key | None = Field(default=None, description="Absent where nothing is done.")
+    problem: str = Field(default="", description="Why it cannot be done.")
+
+
+class GuardianPolicyTriggered(Event):
+    """The condition of a policy was met."""
+
+    key = "about"
+
+    about: Key = Field(description="Ticket it is about, else the subject's id.")
+    watch_id: str = Field(description="`<subject>-<subject id>`.")
+    subject: Subject
+    subject_id: Key
+    policy: Key
+    version: Key
+    trigger: Key
+    load: int = Field(description="Number of the policy's load.")
+    actions: tuple[PlannedAction, ...]
+    shadow: bool = Field(description="Whether it is only recorded what would have been done.")
+    cause: tuple[str, ...] = Field(default=(), description="Ids of the events that made it.")
+    cooled_at: Moment = Field(description="From when on it may be triggered again at the subject.")
+    at: Moment
+
+
+class GuardianPolicyMissed(Event):
+    """The condition of a policy was met, but that was heard of too late: nothing is done."""
+
+    key = "about"
+
+    about: Key = Field(description="Ticket it is about, else the subject's id.")
+    watch_id: str = Field(description="`<subject>-<subject id>`.")
+    subject: Subject
+    subject_id: Key
+    policy: Key
+    version: Key
+    trigger: Key
+    load: int = Field(description="Number of the policy's load.")
+    cause: tuple[str, ...] = ()
+    cooled_at: Moment = Field(description="From when on it may be triggered again at the subject.")
+    late_seconds: float
+    at: Moment
+
+
+def intended_by(aim: dict[str, Any]) -> tuple[Intended | None, str]:
+    """The intervention that arguments describe, or what is wrong with them."""
+    try:
+        return Intended.model_validate(aim), ""
+    except ValidationError as error:
+        return None, told(error)
+
+
+class PolicyVersion(Result):
+    """A policy after the command."""
+
+    name: Key
+    version: Key
+
+
+class PolicyView(Result):
+    """A policy that is watched."""
+
+    name: Key
+    version: Key
+    enabled: bool
+    shadow: bool
+    triggers: int
+    loaded_by: str
+    loaded_at: Moment
+    document: Policy | None = Field(default=None, description="Where one is asked for.")
+
+
+class Policies(Result):
+    """The policies that are watched, by name."""
+
+    policies: tuple[PolicyView, ...]
+
+
+class Triggered(Result):
+    """One time a policy was triggered, or would have been."""
+
+    policy: Key
+    version: Key
+    trigger: Key
+    subject: Subject
+    subject_id: Key
+    at: Moment
+    missed: bool = Field(default=False, description="Whether it was heard of too late; nothing is done.")
+    shadow: bool = False
+    actions: tuple[PlannedAction, ...] = ()
+    cause: tuple[str, ...] = Field(default=(), description="Ids of the events that made it.")
+    position: int = Field(description="Place in the guardian's log at which it was decided.")
+
+
+class Triggers(Result):
+    """What policies did, newest first; of a back-test, what one would have done, oldest first."""
+
+    triggers: tuple[Triggered, ...]
+    looked_at: int = Field(default=0, description="Events of the guardian's log that were gone through.")
+    cut: bool = Field(default=False, description="Whether there are more than are told.")
+
+
+class ListPolicies(Query):
+    """The policies that are watched."""
+
+
+class GetPolicy(Query):
+    """One policy with its document."""
+
+    name: Key
+
+
+class ListTriggers(Query):
+    """What policies did or would have done, newest first."""
+
+    policy: Key | None = None
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class Backtest(Query):
+    """What a policy would have done in a part of the guardian's log, as a policy in shadow records it.
+
+    `first` and `last` are positions, `since` and `until` times; the whole log when absent.
+    """
+
+    document: dict[str, Any] | str = Field(description="The policy, as an object or as YAML text.")
+    first: int = Field(default=1, ge=1)
+    last: int | None = Field(default=None, ge=1)
+    since: Moment | None = None
+    until: Moment | None = None
+    limit: int = Field(default=1000, ge=1, le=1000, description="At most so many are told.")

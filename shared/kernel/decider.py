@@ -78,6 +78,8 @@ class Context:
     """When the command came to the service; differs from `at` for a command that waits."""
     durable: bool = False
     """Whether it came on the durable lane: then its sender is not there to wait for the answer."""
+    causation: str | None = None
+    """Id of the event that made somebody send the command, if one did."""
 
     def new_id(self, name: str) -> str:
         """An id for a thing the command makes: the same on every retry."""

@@ -151,7 +151,15 @@ class Draft:
     def _context(self, envelope: Envelope) -> Context:
         received = envelope.received_at - NEVER_WAITS if envelope.durable else envelope.received_at
         authority = self.authority(envelope.actor)
-        return Context(envelope.id, envelope.actor, authority, self.now, received, envelope.durable)
+        return Context(
+            envelope.id,
+            envelope.actor,
+            authority,
+            self.now,
+            received,
+            envelope.durable,
+            envelope.causation,
+        )
 
     def _effects(self, facts: Facts) -> Effects:
         effects = Effects()

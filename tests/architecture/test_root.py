@@ -16,6 +16,7 @@ FOLDERS = {
     "docs",
     "examples",
     "omoi",
+    "policies",
     "services",
     "shared",
     "tests",

@@ -14,13 +14,17 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """The kernel's tables and the indexes."""
+    """The kernel's tables and the indexes; one finds in the log what policies did."""
     tables = MetaData()
     _granted(tables)
     _interventions(tables)
     operations = Operations(op.get_context())
     install_kernel(operations, "guardian")
     install_tables(operations, "guardian", tables)
+    op.execute(
+        "CREATE INDEX policy_triggers ON guardian.events (position)"
+        " WHERE type IN ('guardian.policy_triggered', 'guardian.policy_missed')"
+    )
 
 
 def _granted(tables: MetaData) -> None:
