@@ -88,5 +88,5 @@ class Granting(RuleBasedStateMachine):
 
 def test_no_authority_grows() -> None:
     run_state_machine_as_test(
-        Granting, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
+        Granting, settings=settings(max_examples=100, stateful_step_count=30, deadline=None)
     )
