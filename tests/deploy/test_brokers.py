@@ -1,7 +1,5 @@
 """The brokers of production: three servers with the arguments of the manifests become one cluster."""
 
-import subprocess
-import sys
 from asyncio import open_connection
 from asyncio.subprocess import DEVNULL, Process, create_subprocess_exec
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +10,9 @@ from typing import Any, NamedTuple
 
 import nats
 import pytest
+from typer.testing import CliRunner
 
+from omoi.cli import app
 from omoi.credentials import Credentials, read
 from shared.kernel.permissions import STREAMS
 from shared.kernel.streams import provision
@@ -22,7 +22,6 @@ from shared.testing.cluster import free_ports
 from shared.testing.world import until
 from tests.deploy.rendered import by_kind, overlay
 
-OMOI = Path(sys.executable).with_name("omoi")
 PODS = ("nats-0", "nats-1", "nats-2")
 
 
@@ -36,7 +35,9 @@ class Brokers(NamedTuple):
 
 def omoi(*arguments: str) -> str:
     """What a command of ours prints."""
-    return subprocess.run([OMOI, *arguments], capture_output=True, text=True, check=True).stdout
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
 
 def container() -> dict[str, Any]:
@@ -131,8 +132,8 @@ def test_the_broker_is_the_one_that_the_tests_run() -> None:
 
 
 def test_nobody_but_a_broker_is_called_routes(folder: Path) -> None:
-    again = [str(OMOI), "credentials", "create", f"{folder}/credentials.json", "--agent", "routes"]
-    done = subprocess.run(again, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    again = ["credentials", "create", f"{folder}/credentials.json", "--agent", "routes"]
+    done = CliRunner().invoke(app, again)
+    assert done.exit_code == 1
     assert "routes is taken" in done.stderr
     assert '"routes"' not in omoi("nats-config", "--credentials", f"{folder}/credentials.json")

@@ -1,13 +1,13 @@
 """Every service gets its own credentials and nobody else's."""
 
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
+from typer.testing import CliRunner
 
+from deploy.k8s.__main__ import app
 from deploy.k8s.secrets import secrets
 from deploy.k8s.workload import workloads
 from omoi.credentials import Credentials, CredentialsProblem, complete, read
@@ -56,10 +56,7 @@ def test_credentials_without_a_service_are_refused(file: Path) -> None:
 
 
 def test_what_is_printed_can_be_applied(file: Path) -> None:
-    command = [sys.executable, "-m", "deploy.k8s", "secrets", str(file)]
-    root = Path(__file__).parents[2]
-    printed = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-    found = documents(printed)
+    found = documents(CliRunner().invoke(app, ["secrets", str(file)]).stdout)
     assert len(found) == len(NAMES)
     for secret in found:
         kubernetes_validate.validate(secret, KUBERNETES, strict=True)
