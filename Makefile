@@ -64,9 +64,10 @@ run: setup ## Take two example tickets through every phase of a sample project
 up: setup ## Start every service, with Postgres and NATS, until Ctrl-C
 	@$(BIN)/omoi up
 
+# A worker for each processor, with servers of its own; a module stays with one, which makes its fixtures once.
 .PHONY: test
 test: setup ## Run the tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n logical --dist loadscope
 
 .PHONY: test-slow
 test-slow: setup ## Run the tests that take minutes

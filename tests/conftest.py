@@ -1,18 +1,29 @@
-"""One stack for the whole run, and a world of its own for each test."""
+"""One stack for each worker of a run, and a world of its own for each test."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from shared.testing.servers import Servers, servers
 from shared.testing.world import World, world
+
+# How long an example takes says nothing where two workers share the machine.
+settings.register_profile("omoi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("omoi")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--stack=containers` uses testcontainers, `--stack=external` OMOI_DATABASE_URL and OMOI_NATS_URL."""
     parser.addoption("--stack", choices=("embedded", "containers", "external"), default="embedded")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers may not share a broker: each test begins by emptying its streams."""
+    if config.getoption("--stack") == "external" and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--stack=external names one broker, for one worker: run it with -n 0.")
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,8 @@ from shared.kernel.runtime import Runtime
 from shared.kernel.servers import nats_servers
 from shared.kernel.settings import Settings
 
+PATIENCE_SECONDS = 30.0
+"""As long as anything may take on a machine that is busy with other tests."""
 STREAMS = (wire.COMMANDS_STREAM, wire.EVENTS_STREAM, wire.DEAD_STREAM)
 
 
@@ -72,13 +74,13 @@ class World:
         *,
         actor: str | None = None,
         command_id: str | None = None,
-        seconds: float = 10,
+        seconds: float = PATIENCE_SECONDS,
     ) -> dict[str, Any]:
         """Ask `till.pay` as anybody could: plain JSON in, the answer out."""
         subject = f"ask.{name}" + (f".{actor}" if actor else "")
         return await self._request(subject, body, {wire.CE_ID: command_id} if command_id else None, seconds)
 
-    async def query(self, name: str, body: Any = None, seconds: float = 10) -> dict[str, Any]:
+    async def query(self, name: str, body: Any = None, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Ask the question `till.get_till`."""
         return await self._request(f"qry.{name}", body, None, seconds)
 
@@ -102,7 +104,7 @@ class World:
         *,
         actor: str | None = None,
         command_id: str | None = None,
-        seconds: float = 10,
+        seconds: float = PATIENCE_SECONDS,
     ) -> dict[str, Any]:
         """Send `till.pay` on the durable lane; returns the answer that comes to its `reply_to`."""
         inbox = self.client.new_inbox()
@@ -131,7 +133,9 @@ class World:
         finally:
             await connection.close()
 
-    async def events(self, count: int, seconds: float = 10, subject: str = "evt.>") -> list[Any]:
+    async def events(
+        self, count: int, seconds: float = PATIENCE_SECONDS, subject: str = "evt.>"
+    ) -> list[Any]:
         """The first `count` messages that the broker holds."""
         subscription = await self.client.jetstream().subscribe(subject, ordered_consumer=True)
         async with asyncio.timeout(seconds):
@@ -191,7 +195,7 @@ async def empty(client: Client) -> None:
             continue
 
 
-async def until(condition: Any, seconds: float = 10.0, pause: float = 0.02) -> Any:
+async def until(condition: Any, seconds: float = PATIENCE_SECONDS, pause: float = 0.02) -> Any:
     """Wait for an async condition to become true; returns its value."""
     async with asyncio.timeout(seconds):
         while not (value := await condition()):  # noqa: ASYNC110 - what is waited for is elsewhere
