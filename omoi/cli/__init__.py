@@ -18,6 +18,7 @@ from omoi.cli import (
     graph,
     guardian,
     handoffs,
+    interventions,
     locks,
     memory,
     messages,
@@ -46,6 +47,7 @@ timeline.register(tickets.app)
 tickets.app.add_typer(blockers.app, name="blocker")
 app.add_typer(tickets.app, name="ticket")
 app.add_typer(gates.app, name="gate")
+guardian.app.add_typer(interventions.app)
 app.add_typer(guardian.app, name="guardian")
 app.add_typer(board.app, name="board")
 app.add_typer(context.app, name="context")

@@ -263,6 +263,8 @@ def _show(ticket: dict[str, Any]) -> None:
     """One ticket for a person: what is set, the phases as a way, the artifacts as a list."""
     artifacts, comments = ticket.pop("artifacts", []), ticket.pop("comments", [])
     ticket["path"] = " -> ".join(short(phase) for phase in ticket.get("path", []))
+    if paused := ticket.get("paused"):
+        ticket["paused"] = f"by {paused['by']} since {moment(paused['since'])}: {paused['reason']}"
     ticket["tasks"] = ", ".join(f"{n} {status}" for status, n in ticket.get("tasks", {}).items() if n)
     shown = [
         (name, _plain(value)) for name, value in ticket.items() if value not in (None, "", [], {}, False)

@@ -76,6 +76,8 @@ def _notes(card: CardView) -> Iterator[tuple[str, str]]:
         yield f"place {card.place} for {card.waiting_for}", "magenta"
     if card.moving_to:
         yield f"moving to {card.moving_to}", "cyan"
+    if card.paused:
+        yield f"paused by {card.paused}", "yellow"
     if card.returned:
         yield f"returned: {card.returned}", "red"
 

@@ -48,15 +48,22 @@ class Presence:
         load: Callable[[], int],
         *,
         beat_seconds: float | None = None,
+        on_capacity: Callable[[], None] = lambda: None,
     ) -> None:
-        """`load` tells how many tasks run; `beat_seconds` overrules the interval that the registry asks."""
+        """`load` tells how many tasks run; `beat_seconds` overrules the interval that the registry asks.
+
+        `on_capacity` is called when the registry says another capacity than before.
+        """
         self._client = client
         self._profile = profile
         self._load = load
         self._wished = beat_seconds
+        self._on_capacity = on_capacity
         self._session = 0
         self._me = {"host": socket.gethostname(), "pid": os.getpid(), "instance": uuid4().hex}
         self._interval = 5.0
+        self.capacity = profile.capacity
+        """Tasks at a time, as the registry has it: a guardian may have set it."""
         self.superseded: Superseded | None = None
         """Who has taken the agent's name, once somebody has."""
         self._sooner = asyncio.Event()
@@ -127,8 +134,12 @@ class Presence:
             f"{told['registered_at']}. This one takes no more tasks. Give each worker a name of its own."
         )
 
-    def _heed(self, standing: dict[str, float]) -> None:
+    def _heed(self, standing: dict[str, Any]) -> None:
         self._session = int(standing["session"])
+        if (capacity := standing.get("capacity")) and capacity != self.capacity:
+            log.info("capacity_changed", agent=self._profile.agent_id, capacity=capacity)
+            self.capacity = capacity
+            self._on_capacity()
         self._interval = self._wished or standing["heartbeat_seconds"] * BEAT_SHARE
 
     async def _pause(self, seconds: float) -> None:

@@ -48,10 +48,14 @@ class Worker:
         self._running: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         profile = Profile(settings.agent_id, settings.capabilities, settings.concurrency, settings.phases)
-        self._presence = Presence(
-            client, profile, lambda: len(self._running), beat_seconds=settings.beat_seconds
-        )
         self._freed = asyncio.Event()
+        self._presence = Presence(
+            client,
+            profile,
+            lambda: len(self._running),
+            beat_seconds=settings.beat_seconds,
+            on_capacity=self._freed.set,
+        )
         self._pruned = monotonic()
 
     async def work(self, stop: asyncio.Event, hurry: asyncio.Event | None = None) -> None:
@@ -85,7 +89,7 @@ class Worker:
             _give_up(attempt, self._presence.superseded)
 
     async def _claim_more(self, stop: asyncio.Event) -> None:
-        free = self._settings.concurrency - len(self._running)
+        free = self._presence.capacity - len(self._running)
         if free <= 0:
             self._freed.clear()
             await _first(self._freed.wait(), stop.wait())

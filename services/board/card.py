@@ -9,6 +9,7 @@ from shared.contracts.board import (
     CardEdited,
     CardMigrated,
     CardMoved,
+    CardPauseChanged,
     CardReordered,
     CardReturned,
     PullPostponed,
@@ -51,6 +52,10 @@ class Card:
     code: str | None = None
     returned: str | None = None
     """Why phase refused the last move, if it did."""
+    paused: str | None = None
+    """By whom and why the ticket is paused, if it is."""
+    paused_at: datetime | None = None
+    """When that changed last."""
     pull: Wish | None = None
     """Where the ticket goes by itself if nothing comes of what somebody wants with it."""
 
@@ -60,6 +65,7 @@ CardEvent = (
     | CardEdited
     | CardMigrated
     | CardMoved
+    | CardPauseChanged
     | CardReturned
     | CardReordered
     | PullPostponed
@@ -90,6 +96,8 @@ def evolve(card: Card, event: CardEvent) -> Card:
             return replace(card, workflow_version=event.workflow_version, migration=event.migration)
         case CardMoved():
             return _moved(card, event)
+        case CardPauseChanged():
+            return replace(card, paused=event.paused, paused_at=event.at)
         case CardReturned():
             return replace(card, wish=event.wish, code=event.code, returned=event.reason)
         case CardReordered():

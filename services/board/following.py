@@ -11,10 +11,12 @@ from shared.contracts.board import (
     CardEdited,
     CardMigrated,
     CardMoved,
+    CardPauseChanged,
     CardReturned,
     FollowEdit,
     FollowMigration,
     FollowMove,
+    FollowPause,
     FollowTicket,
     PullCard,
     RenewReservation,
@@ -52,6 +54,14 @@ def follow_migration(command: FollowMigration, past: Past, _: Context) -> Facts:
     if command.migration <= followed(past, command.ticket_id).migration:
         return []
     return [CardMigrated(**command.model_dump())]
+
+
+def follow_pause(command: FollowPause, past: Past, _: Context) -> Facts:
+    """The newest word counts."""
+    card = followed(past, command.ticket_id)
+    if card.paused_at is not None and command.at <= card.paused_at:
+        return []
+    return [CardPauseChanged(**command.model_dump())]
 
 
 def follow_move(command: FollowMove, past: Past, context: Context) -> Facts:

@@ -7,6 +7,7 @@ from shared.contracts.board import (
     FollowEdit,
     FollowMigration,
     FollowMove,
+    FollowPause,
     FollowTicket,
     FollowWorkflow,
     PullCard,
@@ -23,6 +24,7 @@ from shared.contracts.phase import (
     WorkflowAdopted,
     WorkflowLoaded,
 )
+from shared.contracts.task import TicketPaused, TicketResumed
 
 
 def follow_workflow(event: WorkflowLoaded) -> Sequence[Command]:
@@ -66,6 +68,17 @@ def follow_migration(event: TicketMigrated) -> Sequence[Command]:
             ticket_id=event.ticket_id, workflow_version=event.workflow_version, migration=event.migration
         )
     ]
+
+
+def follow_pause(event: TicketPaused) -> Sequence[Command]:
+    """Nobody is given tasks of it."""
+    paused = f"{event.paused_by}: {event.reason}"
+    return [FollowPause(ticket_id=event.ticket_id, paused=paused, at=event.at)]
+
+
+def follow_resumption(event: TicketResumed) -> Sequence[Command]:
+    """It goes on."""
+    return [FollowPause(ticket_id=event.ticket_id, paused=None, at=event.at)]
 
 
 def follow_move(event: PhaseTransitioned) -> Sequence[Command]:

@@ -7,7 +7,7 @@ from services.board.day import DAY
 from services.board.queries import flow, order, shown
 from services.board.workflow import WORKFLOW_VERSION, follow_workflow
 from shared.contracts import board as contract
-from shared.contracts import phase
+from shared.contracts import phase, task
 from shared.kernel.declaration import Service
 
 board = Service(
@@ -22,6 +22,7 @@ board = Service(
         contract.PlaceCards: columns.place_cards,
         contract.FollowTicket: following.follow_ticket,
         contract.FollowEdit: following.follow_edit,
+        contract.FollowPause: following.follow_pause,
         contract.FollowMigration: following.follow_migration,
         contract.FollowMove: following.follow_move,
         contract.PullCard: following.pull_card,
@@ -37,6 +38,8 @@ board = Service(
         phase.PhaseTransitioned: reactions.follow_move,
         phase.PullRequested: reactions.pull_card,
         phase.MoveRefused: reactions.return_card,
+        task.TicketPaused: reactions.follow_pause,
+        task.TicketResumed: reactions.follow_resumption,
     },
     answers={
         contract.View: shown.view,

@@ -27,6 +27,7 @@ cards = Table(
     TableColumn("started_at", DateTime(timezone=True)),
     TableColumn("done_at", DateTime(timezone=True)),
     TableColumn("returned", Text),
+    TableColumn("paused", Text),
 )
 TableIndex("cards_in_order", cards.c.workflow, cards.c.column_id, cards.c.rank, cards.c.ticket_id)
 TableIndex("cards_by_ticket", cards.c.workflow, cards.c.ticket_id)
@@ -73,6 +74,7 @@ def card_row(card: Card) -> Row:
         "started_at": card.started_at,
         "done_at": card.done_at,
         "returned": card.returned,
+        "paused": card.paused,
     }
 
 

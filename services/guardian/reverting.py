@@ -1,8 +1,12 @@
 """Reverting an intervention: what was is restored, unless the world has moved on."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from services.guardian.intervening import settle_applied, wait
 from services.guardian.intervention import Intervention, evolve, known
 from shared.contracts.guardian import (
+    Change,
     GuardianInterventionReverted,
     GuardianRevertRefused,
     GuardianRevertRequested,
@@ -91,6 +95,24 @@ def settle_intervention(command: SettleIntervention, past: Past, context: Contex
     return _settle_reverted(intervention, command, context)
 
 
+def _moved_on(intervention: Intervention, changed: Mapping[str, Change]) -> str:
+    said = [
+        f"{name} was left as {_shown(change.left_as)} and is {_shown(change.is_now)}"
+        + (f", by {change.by}" if change.by else "")
+        for name, change in changed.items()
+    ]
+    return (
+        f"Intervention {intervention.intervention_id} ({intervention.aim.kind}) cannot be undone, the world "
+        f"has moved on: {'; '.join(said)}. Change by hand what you still want changed."
+    )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(part)}" for name, part in value.items())
+    return "nothing" if value is None else str(value)
+
+
 def _settle_reverted(intervention: Intervention, command: SettleIntervention, context: Context) -> Facts:
     last = intervention.revert
     if intervention.status != "reverting" or last is None or last.revert_id != command.revert_id:
@@ -99,7 +121,7 @@ def _settle_reverted(intervention: Intervention, command: SettleIntervention, co
         refused = GuardianRevertRefused(
             intervention_id=command.intervention_id,
             revert_id=last.revert_id,
-            message=command.message,
+            message=_moved_on(intervention, command.changed),
             changed=command.changed,
             actor=last.actor,
             at=context.at,

@@ -3,7 +3,14 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from shared.contracts.board import CardAdded, CardEdited, CardMoved, CardReordered, CardReturned
+from shared.contracts.board import (
+    CardAdded,
+    CardEdited,
+    CardMoved,
+    CardPauseChanged,
+    CardReordered,
+    CardReturned,
+)
 from shared.contracts.messages import Priority
 
 
@@ -24,12 +31,14 @@ class Card:
     move: int = 0
     returned: str | None = None
     """Why phase refused its last move, if it did."""
+    paused: str | None = None
+    """By whom and why the ticket is paused, if it is."""
 
 
-KEPT = ("title", "priority", "phase_id", "column_id", "rank", "since", "move", "returned")
+KEPT = ("title", "priority", "phase_id", "column_id", "rank", "since", "move", "returned", "paused")
 """What of a card may change; every version of it is kept."""
 
-CardEvent = CardAdded | CardEdited | CardMoved | CardReturned | CardReordered
+CardEvent = CardAdded | CardEdited | CardMoved | CardPauseChanged | CardReturned | CardReordered
 
 
 def evolve(card: Card | None, event: CardEvent) -> Card | None:
@@ -55,6 +64,8 @@ def _changed(card: Card, event: CardEvent) -> Card:
             return replace(card, title=event.title or card.title, priority=event.priority or card.priority)
         case CardMoved():
             return _moved(card, event)
+        case CardPauseChanged():
+            return replace(card, paused=event.paused)
         case CardReturned():
             return replace(card, returned=event.reason)
         case CardReordered():

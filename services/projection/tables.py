@@ -10,6 +10,7 @@ from services.projection import (
     comment,
     discovery,
     gate,
+    pause,
     phase_history,
     task,
     task_row,
@@ -49,6 +50,13 @@ tickets = Table(
 )
 Index("tickets_by_age", tickets.c.opened_at, tickets.c.ticket_id)
 Index("tickets_by_phase", tickets.c.phase_id, tickets.c.opened_at, tickets.c.ticket_id)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("ticket_id", Text, primary_key=True),
+    Column("paused", JSONB),
+)
 
 comments = Table(
     "comments",
@@ -212,6 +220,7 @@ cards = Table(
     Column("since", DateTime(timezone=True), nullable=False),
     Column("move", Integer, nullable=False),
     Column("returned", Text),
+    Column("paused", Text),
 )
 Index("cards_in_order", cards.c.workflow, cards.c.column_id, cards.c.rank, cards.c.ticket_id)
 
@@ -231,6 +240,13 @@ TICKETS = ReadModel(
     lambda event: event.ticket_id,
     ticket.evolve,
     Versions(versions_table(tickets, metadata), ticket.KEPT),
+)
+PAUSES = ReadModel(
+    pauses,
+    pause.Pause,
+    lambda event: event.ticket_id,
+    pause.evolve,
+    Versions(versions_table(pauses, metadata), ("paused",)),
 )
 COMMENTS = ReadModel(
     comments,
@@ -277,6 +293,7 @@ BOARDS = ReadModel(
 
 READ_MODELS = (
     TICKETS,
+    PAUSES,
     COMMENTS,
     ReadModel(histories, phase_history.PhaseHistory, lambda event: event.ticket_id, phase_history.evolve),
     TASKS,

@@ -22,6 +22,7 @@ from shared.contracts.gate import (
     GateReviewRequested,
     GateReviewSubmitted,
 )
+from shared.contracts.guardian import GuardianIntervened, GuardianInterventionReverted
 from shared.contracts.messages import Event
 from shared.contracts.phase import (
     BlockerAdded,
@@ -101,6 +102,11 @@ def _resolved(event: DiscoveryResolved, _: str) -> str:
     return f"A discovery is {how}"
 
 
+def _intervened(event: GuardianIntervened, _: str) -> str:
+    who = f"{event.actor}, by policy {event.policy}," if event.policy else event.actor
+    return f"{who} intervened: {event.intended.kind.replace('_', ' ')}{_said(event.reason)}"
+
+
 def _waiting(event: CardWaiting, _: str) -> str:
     return f"The ticket waits for a slot in column {event.column} (place {event.place}, limit {event.limit})"
 
@@ -144,6 +150,8 @@ _SENTENCES: dict[type[Event], Callable[[Any, str], str]] = {
     DiscoveryResolved: _resolved,
     DiscoveryDismissed: lambda e, _: f"A discovery was dismissed{_said(e.reason)}",
     DiscoveryReopened: lambda e, _: f"A discovery is open again{_said(e.reason)}",
+    GuardianIntervened: _intervened,
+    GuardianInterventionReverted: lambda e, _: f"{e.actor} undid an intervention{_said(e.reason)}",
     CardWaiting: _waiting,
     CardReturned: lambda e, _: f"The ticket could not move to {e.to_phase}{_said(e.reason)}",
     WipExceeded: lambda e, _: f"Column {e.column} holds {e.count} tickets, {e.limit} are its limit",

@@ -175,6 +175,16 @@ class FollowEdit(Command):
     edit: int
 
 
+class FollowPause(Command):
+    """Show that a guardian lets none of a ticket's tasks be handed out, or lets them again. Sent by board."""
+
+    authority = Authority.SYSTEM
+
+    ticket_id: Key
+    paused: str | None = Field(description="By whom and why; None: it is paused no more.")
+    at: Moment
+
+
 class FollowMigration(Command):
     """Judge a ticket's ways by another version. Sent by board when it hears of it."""
 
@@ -268,6 +278,14 @@ class CardEdited(Event):
     title: str | None = None
     priority: Priority | None = None
     edit: int
+
+
+class CardPauseChanged(Event):
+    """A card shows that its ticket is paused, or no more."""
+
+    ticket_id: Key
+    paused: str | None = Field(default=None, description="By whom and why; null: it is paused no more.")
+    at: Moment
 
 
 class CardMigrated(Event):
@@ -492,6 +510,7 @@ class CardView(Result):
     waiting_since: Moment | None = None
     moving_to: Key | None = Field(default=None, description="Column in which a slot is kept for it.")
     returned: str | None = Field(default=None, description="Why phase refused its last move, if it did.")
+    paused: str | None = Field(default=None, description="By whom and why it is paused, if it is.")
 
 
 class ColumnView(Result):

@@ -9,7 +9,7 @@ from shared.contracts.agent import Status as AgentStatus
 from shared.contracts.board import CARDS_MAX, BoardView
 from shared.contracts.discovery import DiscoveryAnalytics
 from shared.contracts.gate import GateStatus, RequestKind, ReviewerKind
-from shared.contracts.messages import Key, Moment, Priority, Query, Result
+from shared.contracts.messages import Contract, Key, Moment, Priority, Query, Result
 from shared.contracts.task import AttemptOutcome, Needs, OnDependencyFailure
 
 TaskStatus = Literal["waiting", "ready", "claimed", "running", "completed", "failed", "cancelled"]
@@ -72,6 +72,14 @@ class Evidence(Result):
     submitted_at: Moment
 
 
+class Paused(Contract):
+    """A guardian lets none of a ticket's tasks be handed out."""
+
+    by: str
+    reason: str
+    since: Moment
+
+
 class TicketSummary(Result):
     """A ticket as lists show it."""
 
@@ -86,6 +94,7 @@ class TicketSummary(Result):
     regressions: int = Field(description="How often a failed gate sent it back.")
     tags: tuple[str, ...] = ()
     repository: str | None = None
+    paused: Paused | None = Field(default=None, description="Who paused it and why, if somebody did.")
     gate: GateStatus = Field(description="Verdict of the gate on the present visit.")
     blocking_reasons: tuple[str, ...] = Field(
         default=(), description="Why the gate failed; before it has judged, why an earlier one sent it here."

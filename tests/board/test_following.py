@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.board.board import Board
+from services.board.card import Card
 from services.board.following import LAPSED
 from services.board.rank import stamp
 from services.board.service import board
@@ -18,6 +19,7 @@ from shared.contracts.board import (
     FollowEdit,
     FollowMigration,
     FollowMove,
+    FollowPause,
     FollowTicket,
     PullCard,
     PullPostponed,
@@ -343,6 +345,16 @@ def test_a_card_shows_what_its_ticket_says_and_goes_the_ways_of_its_version() ->
     story.given(edited).when(FollowEdit(ticket_id="t1", title="Old", edit=1)).then()
     [migrated] = story.when(FollowMigration(ticket_id="t1", workflow_version="v2", migration=1)).events()
     story.given(migrated).when(FollowMigration(ticket_id="t1", workflow_version="v1", migration=1)).then()
+
+
+def test_a_card_shows_whether_its_ticket_is_paused_by_the_newest_word() -> None:
+    story = BOARD.given(*known(), card("t1"))
+    paused = FollowPause(ticket_id="t1", paused="gus: It burns.", at=later(2))
+    [changed] = story.when(paused).events()
+    assert getattr(changed, "paused", None) == "gus: It burns."
+    story.given(changed).when(FollowPause(ticket_id="t1", paused=None, at=later(1))).then()
+    [resumed] = story.given(changed).when(FollowPause(ticket_id="t1", paused=None, at=later(3))).events()
+    assert History(board.aggregates, (*story.past, changed, resumed), {}).of(Card, "t1").paused is None
 
 
 def test_a_done_ticket_holds_no_slot() -> None:

@@ -56,6 +56,11 @@ def test_columns_stand_beside_each_other_with_limits_and_what_waits() -> None:
     assert draw(SMALL, NOW, width=78).plain == DRAWN
 
 
+def test_a_paused_ticket_is_marked_with_who_paused_it() -> None:
+    lines = draw(board(column("Building", card("Halts", paused="gus: It burns."))), NOW, width=60).plain
+    assert "paused by gus: It burns." in lines
+
+
 def test_a_narrow_terminal_has_columns_below_each_other() -> None:
     lines = draw(SMALL, NOW, width=60, strokes=ASCII).plain.splitlines()
     assert lines[0].split() == ["Building", "2/2", "Testing", "1/1"]

@@ -8,7 +8,7 @@ from services.projection.queries.ticket import TicketNotFound
 from shared.contracts.messages import Event
 from shared.contracts.phase import BlockerAdded, BlockerRemoved, CommentAdded, TicketEdited, TicketMigrated
 from shared.contracts.projection import GetTicket, ListTickets, PhaseHistory
-from shared.contracts.task import TaskCompleted
+from shared.contracts.task import TaskCompleted, TicketPaused, TicketResumed
 from tests.projection.given import at, claimed, created, judged, loaded, moved, of_task, opened, submitted
 from tests.projection.records import Records
 
@@ -172,3 +172,18 @@ async def test_a_ticket_shows_its_last_comments_oldest_first(records: Records) -
         "at": at(10).isoformat(timespec="microseconds"),
     }
     assert (await records.ask(GetTicket(ticket_id="T2")))["comments"] == []
+
+
+async def test_a_paused_ticket_says_by_whom_and_why_until_it_is_resumed_also_as_of_then(
+    records: Records,
+) -> None:
+    told = {"ticket_id": "T1", "actor": "gus", "given_by": "i-1", "reason": "It burns."}
+    pause = TicketPaused(**told, paused_by="gus", since=at(5), at=at(5))
+    await records.hear(loaded(), pause, opened())
+    paused = {"by": "gus", "reason": "It burns.", "since": at(5).isoformat(timespec="microseconds")}
+    assert (await records.ask(GetTicket(ticket_id="T1")))["paused"] == paused
+    [listed] = (await records.ask(ListTickets()))["tickets"]
+    assert listed["paused"] == paused
+    await records.hear(TicketResumed(**told, at=at(6)))
+    assert (await records.ask(GetTicket(ticket_id="T1")))["paused"] is None
+    assert (await records.ask(GetTicket(ticket_id="T1", as_of=3)))["paused"] == paused

@@ -40,6 +40,7 @@ def _cards(tables: MetaData) -> None:
         Column("started_at", DateTime(timezone=True)),
         Column("done_at", DateTime(timezone=True)),
         Column("returned", Text),
+        Column("paused", Text),
     )
     done, opened = cards.c.done_at, cards.c.opened_at
     Index("cards_in_order", cards.c.workflow, cards.c.column_id, cards.c.rank, cards.c.ticket_id)

@@ -26,7 +26,7 @@ from shared.contracts.board import (
 from shared.contracts.workflow import Column
 from shared.kernel.reading import Reading
 
-SHOWN = ("ticket_id", "title", "priority", "phase_id", "since", "opened_at", "returned")
+SHOWN = ("ticket_id", "title", "priority", "phase_id", "since", "opened_at", "returned", "paused")
 
 
 async def view(query: View, reading: Reading) -> BoardView:

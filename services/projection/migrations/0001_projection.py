@@ -26,13 +26,14 @@ def _read_models() -> MetaData:
     tables = MetaData()
     _tickets(tables)
     _comments(tables)
+    Table("pauses", tables, Column("ticket_id", Text, primary_key=True), Column("paused", JSONB))
     _tasks(tables)
     _gates(tables)
     _agents(tables)
     _workflows(tables)
     _discoveries(tables)
     _board(tables)
-    for name in ("tickets", "comments", "tasks", "gates", "discoveries", "cards", "boards"):
+    for name in ("tickets", "pauses", "comments", "tasks", "gates", "discoveries", "cards", "boards"):
         _versions(tables, name)
     return tables
 
@@ -252,6 +253,7 @@ def _board(tables: MetaData) -> None:
         Column("since", DateTime(timezone=True), nullable=False),
         Column("move", Integer, nullable=False),
         Column("returned", Text),
+        Column("paused", Text),
     )
     Index("cards_in_order", cards.c.workflow, cards.c.column_id, cards.c.rank, cards.c.ticket_id)
     Table(

@@ -17,7 +17,7 @@ from shared.kernel.reading import Reading
 from shared.kernel.versions import rows_at
 
 _TICKET_ID: ColumnElement[str] = literal_column("'ticket_id'")
-SHOWN = ("ticket_id", "title", "priority", "phase_id", "since", "opened_at", "returned")
+SHOWN = ("ticket_id", "title", "priority", "phase_id", "since", "opened_at", "returned", "paused")
 
 Row = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Label, Select, func, select
 
 from services.projection import tables
-from services.projection.tables import COMMENTS, DISCOVERIES, GATES, TASKS, TICKETS
+from services.projection.tables import COMMENTS, DISCOVERIES, GATES, PAUSES, TASKS, TICKETS
 from shared.contracts.messages import moment_text
 from shared.contracts.projection import Point
 from shared.kernel.decider import Refused
@@ -28,13 +28,14 @@ class Source:
     """What a query about a ticket reads: the tables of today, or the rows that they held at a point."""
 
     tickets: FromClause
+    pauses: FromClause
     comments: FromClause
     tasks: FromClause
     gates: FromClause
     discoveries: FromClause
 
 
-TODAY = Source(tables.tickets, tables.comments, tables.tasks, tables.gates, tables.discoveries)
+TODAY = Source(tables.tickets, tables.pauses, tables.comments, tables.tasks, tables.gates, tables.discoveries)
 
 
 def ticket_at(ticket_id: str, sequence: int) -> Source:
@@ -46,6 +47,7 @@ def ticket_at(ticket_id: str, sequence: int) -> Source:
 
     models = {
         "tickets": TICKETS,
+        "pauses": PAUSES,
         "comments": COMMENTS,
         "tasks": TASKS,
         "gates": GATES,

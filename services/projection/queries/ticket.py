@@ -40,6 +40,7 @@ from shared.kernel.reading import Reading
 
 COMMENTS_SHOWN = 50
 NONE: ColumnClause[Any] = literal_column("'[]'::jsonb")
+NULL: ColumnClause[Any] = literal_column("'null'::jsonb")
 
 
 class TicketNotFound(Refused):
@@ -97,7 +98,7 @@ async def phase_history(query: PhaseHistory, reading: Reading) -> PhasePath:
 
 def _tickets(view: type[TicketSummary], source: Source) -> Select[Any]:
     """Tickets with the columns that `view` has fields for."""
-    tickets, gates = source.tickets, source.gates
+    tickets, gates, pauses = source.tickets, source.gates, source.pauses
     work = _work(source)
     judged = gates.c.status.in_(("passed", "failed"))
     ends = workflows.c.terminal.has_key(tickets.c.phase_id)
@@ -105,6 +106,7 @@ def _tickets(view: type[TicketSummary], source: Source) -> Select[Any]:
     joined: dict[str, ColumnElement[Any]] = {
         "gate": case((judged, gates.c.status), (gated, "pending"), else_="not_configured"),
         "blocking_reasons": case((judged, gates.c.blocking_reasons), else_=tickets.c.blocking_reasons),
+        "paused": func.nullif(pauses.c.paused, NULL),
         "judged_at": gates.c.judged_at,
         "artifacts": func.coalesce(gates.c.artifacts, NONE),
         "waits_for": gates.c.waits_for,
@@ -123,6 +125,7 @@ def _tickets(view: type[TicketSummary], source: Source) -> Select[Any]:
         .join(work, true())
         .outerjoin(workflows, workflows.c.version == tickets.c.workflow_version)
         .outerjoin(gates, _is_of_present_visit(source))
+        .outerjoin(pauses, pauses.c.ticket_id == tickets.c.ticket_id)
     )
 
 
