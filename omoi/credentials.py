@@ -1,18 +1,18 @@
 """The file of passwords: every user of the broker, and every service's role in the database."""
 
 import json
-import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from shared.client import ClientError
 from shared.kernel.database import role_of
 from shared.stack.home import write_private
 
 
-class CredentialsProblem(Exception):
+class CredentialsProblem(ClientError):
     """The file does not hold what is asked of it."""
 
 
@@ -77,11 +77,6 @@ def complete(
     changed = {name for name in new.nats if new.nats[name] != old.nats.get(name)}
     changed |= {name for name in new.postgres if new.postgres[name] != old.postgres.get(name)}
     return sorted(changed)
-
-
-def is_private(file: Path) -> bool:
-    """Whether nobody but its owner may read a file."""
-    return not os.stat(file).st_mode & 0o077
 
 
 def _filled(old: dict[str, str], names: Iterable[str], again: set[str]) -> dict[str, str]:

@@ -49,10 +49,16 @@ def named_servers(settings: Settings) -> Urls | None:
         return None
     if settings.credentials is None:
         return Urls(database, nats)
-    held = credentials.read(settings.credentials)
-    return Urls(
-        database, nats, lambda name: Urls(held.database_url(database, name), held.nats_url(nats, name))
-    )
+    return shared_out(Urls(database, nats), credentials.read(settings.credentials))
+
+
+def shared_out(urls: Urls, held: credentials.Credentials) -> Urls:
+    """The same servers, for each service under its own user and role."""
+
+    def own(service: str) -> Urls:
+        return Urls(held.database_url(urls.database, service), held.nats_url(urls.nats, service))
+
+    return Urls(urls.database, urls.nats, own)
 
 
 @dataclass
@@ -126,7 +132,11 @@ def main() -> int:
     logs.configure(settings.log_level)
     if settings.traces:
         tracing.configure()
-    urls = named_servers(settings)
+    try:
+        urls = named_servers(settings)
+    except credentials.CredentialsProblem as problem:
+        log.critical("credentials_unusable", problem=str(problem))
+        return USAGE
     if urls is None:
         log.critical("servers_not_named", missing="OMOI_DATABASE_URL and OMOI_NATS_URL must both be set")
         return USAGE

@@ -55,7 +55,7 @@ def serve(
     services: Annotated[list[str], typer.Argument(help="Names of services, for example phase scheduler.")],
 ) -> None:
     """Run services against the servers named by OMOI_DATABASE_URL and OMOI_NATS_URL, until SIGTERM."""
-    from omoi.host import hosting
+    from omoi.host import beside, hosting
     from omoi.process import until_signal
 
     unknown = sorted(set(services) - set(service_names()))
@@ -65,16 +65,17 @@ def serve(
         )
     config = settings()
     logs.configure(config.log_level)
+    urls = None
     if not (config.database_url and config.nats_url):
         stack = find_stack(config)
         if stack is None:
             err.print("Set OMOI_DATABASE_URL and OMOI_NATS_URL, or start `omoi up` first.")
             raise typer.Exit(UNAVAILABLE)
-        config.database_url, config.nats_url = stack.database_url, stack.nats_url
+        urls = beside(stack, config.home.resolve())
 
     async def work() -> int:
         stop = until_signal()
-        async with hosting(config, services):
+        async with hosting(config, services, urls):
             await stop.wait()
         return 0
 
