@@ -1,6 +1,5 @@
 """`omoi guardian`: who has which authority."""
 
-import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -10,9 +9,9 @@ from omoi.cli.console import DONE, OPERATOR_NAME, As, Json, connected, out, prin
 from omoi.cli.tickets import moment
 from shared.contracts.guardian import GrantAuthority, ListGrants, RevokeAuthority
 from shared.contracts.messages import Authority, Command
+from shared.contracts.policy import seconds_of
 
 app = typer.Typer(no_args_is_help=True, help="Who may do what, interventions, and policies.")
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 Level = Annotated[
     str,
     typer.Argument(help=f"{', '.join(Authority.__members__)}; in any case.", metavar="LEVEL"),
@@ -23,10 +22,10 @@ Reason = Annotated[str, typer.Option(help="Why; kept for good.")]
 
 def seconds(text: str) -> float:
     """`90s`, `30m`, `2h` or `7d` as seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text.strip())
-    if not match:
+    found = seconds_of(text)
+    if not isinstance(found, float):
         raise typer.BadParameter("a time is a number and s, m, h or d, as in 90s, 30m, 2h or 7d")
-    return float(match[1]) * UNITS[match[2]]
+    return found
 
 
 For = Annotated[

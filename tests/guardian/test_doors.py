@@ -105,6 +105,7 @@ async def street(stack: Servers) -> AsyncIterator[World]:
                 body = {"actor": f"granted-{level.name}", "level": level.name, "reason": "to see"}
                 assert (await made.ask("guardian.grant_authority", body, actor="operator"))["ok"]
             await made.events(len(Authority), 30, "evt.guardian.authority_granted.>")
+            await until(lambda: knows_the_grants(made, "guardian"), 30)
         yield made
 
 
