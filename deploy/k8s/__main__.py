@@ -1,4 +1,4 @@
-"""`python -m deploy.k8s`: writes the manifests that follow from the code, and prints the secrets they name."""
+"""`python -m deploy.k8s`: writes the manifests that follow from the code, prints the secrets they name."""
 
 import sys
 from pathlib import Path

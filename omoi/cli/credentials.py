@@ -91,6 +91,7 @@ def print_nats_config(
     ] = "0.0.0.0:4222",
     store: Annotated[str, typer.Option(metavar="DIR", help="Where JetStream keeps its messages.")] = "/data",
     name: Annotated[str, typer.Option(help="Name of the server.")] = "omoi",
+    *,
     cluster: Annotated[str | None, typer.Option(help="Name of its cluster; alone when absent.")] = None,
     cluster_listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where the cluster's other servers reach it.")
