@@ -40,16 +40,15 @@ async def test_coming_again_one_is_the_same(broker: Stack) -> None:
     assert await admit(broker.home, "again") == await admit(broker.home, "again")
 
 
-async def test_who_is_dismissed_does_not_come_in_any_more(broker: Stack) -> None:
+async def test_who_is_dismissed_is_sent_away_and_does_not_come_in_any_more(broker: Stack) -> None:
     url = await admit(broker.home, "passing")
+    inside, writing = await open_as(url)
+    assert await inside.readline() == b"PONG\r\n"
     dismiss(broker.home, "passing")
     assert "passing" not in guests(broker.home)
-    config = broker.home / "nats" / "server.conf"
-
-    async def forgotten() -> bool:
-        return '"passing"' not in config.read_text()
-
-    await until(forgotten, 30)
+    async with asyncio.timeout(30):
+        assert b"-ERR 'Authorization Violation'" in await inside.read()
+    writing.close()
 
     async def shut_out() -> bool:
         reader, writer = await open_as(url)
