@@ -100,6 +100,17 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {f"omoi_consumer_lag_events{{{REACTIONS}}}": "5000x240"},
         {f'omoi_consumer_lag_events{{{PHASE}, consumer="commands"}}': "5000x240"},
     ),
+    "OmoiConsumerStalled": (
+        {
+            f'omoi_consumer_lag_events{{{REACTIONS}, pod="a"}}': "3x240",
+            f'omoi_consumer_lag_events{{{REACTIONS}, pod="b"}}': "3x240",
+            f'omoi_consumer_lag_seconds{{{REACTIONS}, pod="a"}}': "0.02x240",
+        },
+        {
+            f'omoi_consumer_lag_events{{{REACTIONS}, pod="a"}}': "3x240",
+            f'omoi_consumer_lag_seconds{{{REACTIONS}, pod="a"}}': "0.02x230 0.03x10",
+        },
+    ),
     "OmoiParked": ({f"omoi_parked{{{REACTIONS}}}": "1x240"}, {f"omoi_parked{{{REACTIONS}}}": QUIET}),
     "OmoiDeadLetters": (
         {f'omoi_dead_letters_total{{{PHASE}, consumer="commands"}}': "0x238 1x2"},
