@@ -83,6 +83,22 @@ async def test_a_grant_is_obeyed_within_a_second_and_so_is_its_end(town: Town) -
             await until(lambda: everywhere(town.may_not), 1)
 
 
+async def test_a_grant_taken_back_is_obeyed_although_no_replica_may_consume(town: Town) -> None:
+    """As after the death of the one that held the lease, until it lapses."""
+    async with town.world.running(guardian, registry, registry) as [_, *replicas]:
+        await town.grant("ann")
+        await until(lambda: everywhere(town.may), SECONDS)
+        await town.world.execute("UPDATE registry.leases SET holder = 'dead', expires_at = 'infinity'")
+
+        async def nobody_consumes() -> bool:
+            return not any(replica._leases.holds("grants") for replica in replicas)
+
+        await until(nobody_consumes, SECONDS)
+        answer = await town.revoke("ann")
+        await until(lambda: everywhere(town.may_not), 1)
+        assert not await town.is_kept(position_of(answer))
+
+
 async def test_who_was_granted_may_grant_and_no_more_than_they_have(town: Town) -> None:
     async with town.world.running(guardian, registry):
         assert (await town.grant("ann"))["ok"]
