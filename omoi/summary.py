@@ -8,7 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from omoi.cli.console import out, print_json
-from omoi.cli.graph import show_graph
+from omoi.cli.graph import show_graph, whole_graph
 from omoi.cli.tickets import short
 from omoi.watch import Watch
 from shared.client import Client, ClientError
@@ -100,7 +100,7 @@ async def _draw(client: Client, watch: Watch) -> None:
     """The graph, as of the last event that was seen; nothing when it takes too long."""
     query = Graph(ticket_id=watch.progress.ticket_id, min_position=watch.seen)
     try:
-        found = await client.query(query, patience=READ_MODEL_SECONDS)
+        found = await whole_graph(client, query, READ_MODEL_SECONDS)
     except ClientError:
         return
     out.print()

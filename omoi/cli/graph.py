@@ -8,12 +8,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from omoi.cli.console import Json, err, out, tell
+from omoi.cli.console import DONE, OPERATOR_NAME, Json, connected, err, out, print_json, run
 from omoi.cli.ids import TicketId
 from omoi.cli.tickets import moment, short
 from omoi.drawing import mermaid, svg, terminal
 from omoi.drawing.shape import shape
 from omoi.drawing.strokes import ASCII, UNICODE, Strokes
+from shared.client import Client
+from shared.client.client import PATIENCE_SECONDS
 from shared.contracts.projection import Graph, Point, TicketGraph
 
 At = Annotated[
@@ -51,7 +53,24 @@ def graph(
         else:
             show_graph(answer, ascii_only=ascii_only, then=at is not None)
 
-    tell(Graph(ticket_id=ticket_id, as_of=point(at)), as_json, show)
+    async def work() -> int:
+        async with connected(OPERATOR_NAME) as client:
+            found = await whole_graph(client, Graph(ticket_id=ticket_id, as_of=point(at)))
+        (print_json if as_json else show)(found)
+        return DONE
+
+    run(work())
+
+
+async def whole_graph(client: Client, query: Graph, patience: float = PATIENCE_SECONDS) -> dict[str, Any]:
+    """All pages of a graph as one, as of the same point of the journal."""
+    whole = page = await client.query(query, patience=patience)
+    while page["next"]:
+        further = {"as_of": whole["as_of"]["sequence"], "after": page["next"], "min_position": None}
+        page = await client.query(query.model_copy(update=further), patience=patience)
+        whole["nodes"] += page["nodes"]
+        whole["edges"] += page["edges"]
+    return {**whole, "next": None}
 
 
 def show_graph(answer: TicketGraph, *, ascii_only: bool = False, then: bool = False) -> None:

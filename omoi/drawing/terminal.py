@@ -1,13 +1,13 @@
 """A ticket's graph as lines of text: tasks under their phases, branches as lines at their left."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from omoi.drawing.shape import Edge, Node, Shape, short
+from omoi.drawing.shape import Edge, Kind, Node, Shape, short
 from omoi.drawing.signs import sign
 from omoi.drawing.strokes import UNICODE, Strokes, printable
 
@@ -119,7 +119,7 @@ class _Page:
     def __init__(self, shape: Shape, strokes: Strokes, width: int, columns: int) -> None:
         self.strokes = strokes
         self.columns = columns
-        self._notes = {node.number: _note(node, shape) for node in shape.nodes}
+        self._notes = _notes(shape)
         self._digits = len(str(len(shape.nodes)))
         self._here = shape.phase
         left = width - (columns + 2 if columns else 0) - self._digits - 3
@@ -154,13 +154,19 @@ class _Page:
         return printable(text, self.strokes)
 
 
-def _note(node: Node, shape: Shape) -> str:
-    """What it needs, whose part it is, and who has it."""
-    needs = [str(edge.source) for edge in shape.edges_of("dependency") if edge.target == node.number]
-    parents = [str(edge.source) for edge in shape.edges_of("parent") if edge.target == node.number]
+def _notes(shape: Shape) -> dict[int, str]:
+    """What each task needs, whose part it is, and who has it."""
+    sources: dict[Kind, dict[int, list[str]]] = {"dependency": {}, "parent": {}}
+    for kind, found in sources.items():
+        for edge in shape.edges_of(kind):
+            found.setdefault(edge.target, []).append(str(edge.source))
+    return {node.number: _note(node, sources["dependency"], sources["parent"]) for node in shape.nodes}
+
+
+def _note(node: Node, needs: Mapping[int, list[str]], parents: Mapping[int, list[str]]) -> str:
     words = (
-        f"after {', '.join(needs)}" if needs else "",
-        f"part of {', '.join(parents)}" if parents else "",
+        f"after {', '.join(needs[node.number])}" if node.number in needs else "",
+        f"part of {', '.join(parents[node.number])}" if node.number in parents else "",
         node.agent,
     )
     return "  ".join(word for word in words if word)

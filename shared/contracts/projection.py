@@ -514,7 +514,7 @@ class GraphEdge(Result):
 
 
 class TicketGraph(Result):
-    """The tasks of a ticket and what leads from one to another."""
+    """The tasks of a ticket and what leads from one to another, a page of them where there are very many."""
 
     ticket_id: Key
     title: str
@@ -522,8 +522,15 @@ class TicketGraph(Result):
     workflow: Key
     phases: tuple[Key, ...] = Field(description="Every phase of the workflow, in order.")
     nodes: tuple[GraphNode, ...] = Field(description="In the order in which they came into being.")
-    edges: tuple[GraphEdge, ...] = ()
+    edges: tuple[GraphEdge, ...] = Field(
+        default=(), description="What leads to these nodes; it may come from those of another page."
+    )
     as_of: Point
+    total: int = Field(default=0, description="How many nodes all pages have.")
+    next: Key | None = Field(
+        default=None,
+        description="Ask again with this as `after`, and the sequence of `as_of`; absent at the end.",
+    )
 
 
 class BoardAt(BoardView):
@@ -602,6 +609,10 @@ class Graph(Query):
 
     ticket_id: Key
     as_of: AsOf = None
+    limit: int = Field(
+        default=1000, ge=1, le=1000, description="Nodes at most; fewer where a message could not hold them."
+    )
+    after: Key | None = Field(default=None, description="Go on behind this task: the last `next`.")
 
 
 class Board(Query):

@@ -8,6 +8,7 @@ from services.projection.queries.task import TaskNotFound
 from shared.contracts.discovery import DiscoveryBranchChanged, DiscoveryDismissed, DiscoveryResolved
 from shared.contracts.messages import Event
 from shared.contracts.projection import Discoveries, GetTask, GetTicket, Graph, ListTasks, Timeline
+from shared.kernel.draft import dumps
 from tests.projection.given import at, branched, claimed, created, found, loaded, opened
 from tests.projection.records import Records
 
@@ -80,6 +81,34 @@ async def test_a_graph_shows_what_waits_for_what_and_what_branched_off(records: 
     ]
     [edge] = [edge for edge in graph["edges"] if edge["kind"] == "discovery"]
     assert (edge["discovery_type"], edge["description"]) == ("bug", "The last line is lost.")
+
+
+async def test_a_graph_of_very_many_tasks_comes_in_pages_that_one_message_can_hold(records: Records) -> None:
+    ids = [f"task-{number:032}" for number in range(5000)]
+    tasks = [
+        created(
+            id_, seconds=number, depends_on=tuple(ids[max(0, number - 2) : number]), title="Saw it off. " * 16
+        )
+        for number, id_ in enumerate(ids)
+    ]
+    await records.hear(loaded(), opened())
+    for first in range(0, 5000, 500):
+        await records.hear(*tasks[first : first + 500])
+    query = Graph(ticket_id="T1")
+    pages = [await records.ask(query)]
+    as_of = pages[0]["as_of"]["sequence"]
+    await records.hear(created("of-later", seconds=9999))
+    while pages[-1]["next"]:
+        pages.append(await records.ask(Graph(ticket_id="T1", as_of=as_of, after=pages[-1]["next"])))
+    assert all(len(dumps(page)) < 2**20 for page in pages)
+    assert {page["total"] for page in pages} == {5000}
+    assert [node["id"] for page in pages for node in page["nodes"]] == ids
+    edges = [(edge["from"], edge["to"]) for page in pages for edge in page["edges"]]
+    assert sorted(edges) == sorted((needed, task.task_id) for task in tasks for needed in task.depends_on)
+    some = await records.ask(Graph(ticket_id="T1", limit=3, after=ids[6]))
+    assert ([node["id"] for node in some["nodes"]], some["next"]) == (ids[7:10], ids[9])
+    with pytest.raises(TaskNotFound):
+        await records.ask(Graph(ticket_id="T1", after="nobodys"))
 
 
 async def test_discoveries_are_counted_with_how_they_ended(records: Records) -> None:

@@ -1,12 +1,15 @@
 """The graph of a ticket: its tasks, what they wait for, and what branched off them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, ScalarSelect, Select, func, literal_column, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from services.projection.queries.page import PAGE_BYTES
 from services.projection.queries.point import TODAY, Source, point, present, ticket_at
+from services.projection.queries.task import not_found as task_not_found
 from services.projection.queries.ticket import NONE, not_found
 from services.projection.tables import tickets, workflows
 from shared.contracts.projection import Graph, GraphEdge, GraphNode, TicketGraph
@@ -41,12 +44,12 @@ async def graph(query: Graph, reading: Reading) -> TicketGraph:
         rows = await reading.rows(found.add_columns(present()))
         if not rows:
             raise not_found(query.ticket_id)
-        return _answer(rows[0])
+        return _answer(rows[0], query)
     at = await point(query.as_of, reading)
     rows = await reading.rows(_graph(ticket_at(query.ticket_id, at.sequence)))
     if not rows:
         raise not_found(query.ticket_id, at)
-    return _answer({**rows[0], "as_of": at})
+    return _answer({**rows[0], "as_of": at}, query)
 
 
 def _graph(source: Source) -> Select[Any]:
@@ -87,17 +90,44 @@ def listed_of_ticket(
     return select(func.coalesce(listed, NONE)).where(wanted).correlate(ticket).scalar_subquery()
 
 
-def _answer(row: Row) -> TicketGraph:
-    nodes = row["nodes"]
-    ids = {node["id"] for node in nodes}
-    edges = [*_branches(row["discoveries"]), *_dependencies(nodes)]
-    discovered = {(edge.source, edge.target) for edge in edges if edge.kind == "discovery"}
-    edges += [edge for edge in _parents(nodes) if (edge.source, edge.target) not in discovered]
+def _answer(row: Row, query: Graph) -> TicketGraph:
+    ids = {node["id"]: place for place, node in enumerate(row["nodes"])}
+    edges = [edge for edge in _edges(row) if {edge.source, edge.target} <= ids.keys()]
+    if query.after is not None and query.after not in ids:
+        raise task_not_found(query.after)
+    begin = 0 if query.after is None else ids[query.after] + 1
+    nodes = _page(row["nodes"][begin : begin + query.limit], edges)
+    shown = {node.id for node in nodes}
     return TicketGraph(
         **{name: row[name] for name in ("ticket_id", "title", "phase", "workflow", "phases", "as_of")},
-        nodes=tuple(GraphNode.model_validate(node) for node in nodes),
-        edges=tuple(edge for edge in edges if {edge.source, edge.target} <= ids),
+        nodes=nodes,
+        edges=tuple(edge for edge in edges if edge.target in shown),
+        total=len(ids),
+        next=nodes[-1].id if nodes and begin + len(nodes) < len(ids) else None,
     )
+
+
+def _page(rows: Sequence[Row], edges: Sequence[GraphEdge]) -> tuple[GraphNode, ...]:
+    """As many as one message can hold together with what leads to them, at least one."""
+    sizes: Counter[str] = Counter()
+    for edge in edges:
+        sizes[edge.target] += len(edge.model_dump_json())
+    nodes: list[GraphNode] = []
+    size = 0
+    for node in map(GraphNode.model_validate, rows):
+        size += len(node.model_dump_json()) + sizes[node.id]
+        if nodes and size > PAGE_BYTES:
+            break
+        nodes.append(node)
+    return tuple(nodes)
+
+
+def _edges(row: Row) -> list[GraphEdge]:
+    """A parent is told once where a discovery says the same."""
+    edges = [*_branches(row["discoveries"]), *_dependencies(row["nodes"])]
+    discovered = {(edge.source, edge.target) for edge in edges if edge.kind == "discovery"}
+    parents = _parents(row["nodes"])
+    return [*edges, *(edge for edge in parents if (edge.source, edge.target) not in discovered)]
 
 
 def _branches(discoveries: Sequence[Row]) -> Iterator[GraphEdge]:
