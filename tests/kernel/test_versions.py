@@ -46,7 +46,7 @@ def upgrade(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     def know() -> None:
         described = {"__module__": till.__name__, "__annotations__": {"till_id": Key, "carats": int}}
         type("TillGilded", (Event,), described)
-        monkeypatch.setattr(till.TillPaid, "upcasters", (dict,))
+        monkeypatch.setattr(till.TillPaid, "upcasters", (dict,))  # planted fault
 
     yield know
     Event.known.pop("till.gilded", None)
