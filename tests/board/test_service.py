@@ -40,6 +40,21 @@ async def a_crowd_moves(workshop: Workshop) -> None:
     assert await workshop.world.fetch("SELECT 1 FROM board.events WHERE type = 'board.wip_exceeded'") == []
 
 
+async def test_the_answer_to_a_move_names_what_came_of_it(workshop: Workshop) -> None:
+    await workshop.open("a")
+    body = {"ticket_id": "a", "to_column": "making"}
+    answer = await workshop.world.ask("board.move_card", body, actor="ann", command_id="m-1", seconds=SECONDS)
+    assert answer["result"]["state"] == "moved"
+    named = [event["type"] for event in answer["events"]]
+    assert named[0] == "board.slot_reserved"
+    assert {"board.card_moved", "board.slot_taken"} <= set(named)
+    rows = await workshop.world.fetch("SELECT type, stream, version, position FROM board.events")
+    known = {row["position"]: dict(row) for row in rows}
+    assert answer["events"] == [known[event["position"]] for event in answer["events"]]
+    again = await workshop.world.ask("board.move_card", body, actor="ann", command_id="m-1", seconds=SECONDS)
+    assert again == answer
+
+
 async def test_a_freed_slot_pulls_the_card_that_has_waited_longest(workshop: Workshop) -> None:
     await workshop.open("a", "b", "c", "d")
     assert [(await workshop.move(each, "making"))["state"] for each in "abcd"] == [
