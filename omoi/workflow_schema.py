@@ -15,7 +15,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def workflow_schema() -> dict[str, Any]:
     """Generated from the contracts; what only the whole document can tell, `omoi workflow validate` says."""
-    schema = _plain(Workflow.model_json_schema())
+    schema = plain(Workflow.model_json_schema())
     output = schema["$defs"]["ExpectedOutput"]
     output["properties"] |= {name: _criterion(name) for name in sorted(CRITERIA)}
     output["additionalProperties"] = False
@@ -28,7 +28,7 @@ def schema_text() -> str:
 
 
 def _criterion(name: str) -> dict[str, Any]:
-    parameter: dict[str, Any] = _plain(CRITERIA[name].json_schema())
+    parameter: dict[str, Any] = plain(CRITERIA[name].json_schema())
     takes = f"Takes {parameter['description']}; `false` switches it off."
     judge = (REGISTERED | {"json_schema": json_schema}).get(name)
     says = inspect.getdoc(judge) if judge else None
@@ -36,16 +36,16 @@ def _criterion(name: str) -> dict[str, Any]:
     return parameter | {"description": f"{meaning}{takes}"}
 
 
-def _plain(schema: Any) -> Any:
+def plain(schema: Any) -> Any:
     """Without the titles that pydantic makes of the names of fields, and that editors would show."""
     if isinstance(schema, list):
-        return [_plain(part) for part in schema]
+        return [plain(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        name: {field: _plain(part) for field, part in value.items()}
+        name: {field: plain(part) for field, part in value.items()}
         if name in ("properties", "$defs")
-        else _plain(value)
+        else plain(value)
         for name, value in schema.items()
         if not (name == "title" and isinstance(value, str))
     }

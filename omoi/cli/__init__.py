@@ -22,6 +22,7 @@ from omoi.cli import (
     locks,
     memory,
     messages,
+    policies,
     projections,
     system,
     tasks,
@@ -48,6 +49,7 @@ tickets.app.add_typer(blockers.app, name="blocker")
 app.add_typer(tickets.app, name="ticket")
 app.add_typer(gates.app, name="gate")
 guardian.app.add_typer(interventions.app)
+guardian.app.add_typer(policies.app)
 app.add_typer(guardian.app, name="guardian")
 app.add_typer(board.app, name="board")
 app.add_typer(context.app, name="context")

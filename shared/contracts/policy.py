@@ -2,13 +2,14 @@
 
 import hashlib
 import re
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
 
 import orjson
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from shared.contracts.messages import Contract, Key
-from shared.contracts.wrong import Wrong, in_words, near
+from shared.contracts.wrong import Wrong, in_words
 
 LONGEST_SECONDS = 366 * 24 * 3600.0
 MOST_TRIGGERS = 50
@@ -41,13 +42,21 @@ def _named(value: Any) -> Any:
     return {value: {}} if isinstance(value, str) else value
 
 
-Span = Annotated[float, BeforeValidator(seconds_of), Field(ge=0, le=LONGEST_SECONDS)]
+Span = Annotated[
+    float, BeforeValidator(seconds_of, json_schema_input_type=float | str), Field(ge=0, le=LONGEST_SECONDS)
+]
 """A span of time in seconds, or as text: `90s`, `5m`, `1h`, `2d`."""
 
-Expression = Annotated[str, BeforeValidator(text_of), Field(min_length=1, max_length=500)]
+Expression = Annotated[
+    str, BeforeValidator(text_of, json_schema_input_type=str | float), Field(min_length=1, max_length=500)
+]
 """An expression over what is read, for example `task.priority == CRITICAL`."""
 
-Lasting = Annotated[str, BeforeValidator(seconds_text), Field(min_length=1, max_length=500)]
+Lasting = Annotated[
+    str,
+    BeforeValidator(seconds_text, json_schema_input_type=str | float),
+    Field(min_length=1, max_length=500),
+]
 """A span of time, or an expression that comes to seconds."""
 
 Subject = Literal["task", "agent", "ticket", "fleet"]
@@ -107,7 +116,8 @@ def _known(value: Any) -> Any:
     """Refuses a fact that there is not, in fewer words than naming them all."""
     for fact in value if isinstance(value, list | tuple) else ():
         if isinstance(fact, str) and fact not in SUBJECTS:
-            raise ValueError(f"There is no fact {fact} to be heard.{near(fact, SUBJECTS)}".removesuffix("."))
+            [like] = get_close_matches(fact, SUBJECTS, 1, 0)
+            raise ValueError(f"There is no fact {fact} to be heard; the one spelt most like it is {like}")
     return value
 
 
@@ -186,7 +196,11 @@ class Trigger(_Part):
 
     id: Key = Field(description="Name of the trigger, unique in the policy.")
     description: str = Field(default="", max_length=1000, description="What it is for, in a sentence.")
-    on: Annotated[tuple[Fact, ...], BeforeValidator(_known), BeforeValidator(_several)] = Field(
+    on: Annotated[
+        tuple[Fact, ...],
+        BeforeValidator(_known),
+        BeforeValidator(_several, json_schema_input_type=tuple[Fact, ...] | Fact),
+    ] = Field(
         min_length=1,
         description="What must be heard for it to be looked at; all about tasks, agents, tickets or fleet.",
     )
@@ -209,7 +223,12 @@ class Trigger(_Part):
         default=None,
         description="Makes `count` how many of the facts in `on` the subject had in so long a time.",
     )
-    actions: tuple[Annotated[PolicyAction, BeforeValidator(_named)], ...] = Field(min_length=1, max_length=10)
+    actions: tuple[
+        Annotated[
+            PolicyAction, BeforeValidator(_named, json_schema_input_type=PolicyAction | Literal["notify"])
+        ],
+        ...,
+    ] = Field(min_length=1, max_length=10)
     requires_approval: bool = Field(
         default=False, description="Whether somebody with GUARDIAN authority must let it happen."
     )
