@@ -25,7 +25,7 @@ async def test_who_may_not_make_the_extension_is_told_who_may(a_world: World) ->
     await migrate(a_world.database_url, ["context"])
     await a_world.execute(f'CREATE ROLE "{name}" LOGIN CREATEROLE')
     try:
-        await a_world.execute(f'GRANT CREATE ON DATABASE "{database}" TO "{name}"')
+        await a_world.execute(f'ALTER DATABASE "{database}" OWNER TO "{name}"')
         await _own_roles(a_world, name)
         theirs = a_world.database_url.replace("postgres@", f"{name}@", 1)
         with pytest.raises(RuntimeError, match="CREATE EXTENSION vector"):
@@ -33,6 +33,7 @@ async def test_who_may_not_make_the_extension_is_told_who_may(a_world: World) ->
         await a_world.execute("CREATE EXTENSION vector")
         assert await migrate(theirs, ["memory"]) == {"memory": "0001"}
     finally:
+        await a_world.execute(f'ALTER DATABASE "{database}" OWNER TO CURRENT_USER')
         await a_world.execute(f'DROP OWNED BY "{name}" CASCADE; DROP ROLE "{name}"')
 
 
