@@ -48,7 +48,7 @@ class TooLarge(ClientError):
 
 
 class Forbidden(ClientError):
-    """The broker does not let its user publish that: usually it is under somebody else's name."""
+    """The broker does not take the credentials, or does not let their user publish that."""
 
 
 class RefusedByService(ClientError):
@@ -111,7 +111,10 @@ class Client:
 
     @classmethod
     async def connect(cls, url: str, actor: str | None = None, *, seconds: float = 3.0) -> Self:
-        """Connect to a server, or to any node of a cluster; raises `Unreachable` when none answers."""
+        """Connect to a server, or to any node of a cluster; raises `Unreachable` when none answers.
+
+        Raises `Forbidden` when it does not take the credentials.
+        """
         servers, permitted = nats_servers(url), Permitted()
         try:
             async with asyncio.timeout(seconds):
@@ -125,9 +128,14 @@ class Client:
                     error_cb=permitted.note,
                 )
         except (OSError, TimeoutError, nats.errors.Error) as error:
-            raise Unreachable(
-                f"No NATS server answers at {', '.join(servers.servers)}: {error!r}."
-            ) from error
+            where = ", ".join(servers.servers)
+            if permitted.shut_out:
+                who = servers.user or "anybody without credentials"
+                raise Forbidden(
+                    f"The NATS server at {where} does not let {who} in: name it with a user and the "
+                    "password that it has, as in nats://USER:PASSWORD@HOST:PORT."
+                ) from error
+            raise Unreachable(f"No NATS server answers at {where}: {error!r}.") from error
         return cls(connection, url, actor, permitted)
 
     async def __aenter__(self) -> Self:

@@ -16,6 +16,8 @@ class Permitted:
     """The waits of one connection, by the subject that was published."""
 
     def __init__(self) -> None:
+        self.shut_out = False
+        """Whether the broker did not take the credentials."""
         self._waiting: dict[str, set[asyncio.Timeout]] = {}
 
     @asynccontextmanager
@@ -39,6 +41,7 @@ class Permitted:
 
     async def note(self, error: Exception) -> None:
         """Look whether an error of the connection forbids something; the rest is the library's business."""
+        self.shut_out = "authorization violation" in str(error).lower()
         if found := VIOLATION.search(str(error)):
             for scope in self._waiting.get(found[1].lower(), ()):
                 scope.reschedule(asyncio.get_running_loop().time())

@@ -57,3 +57,16 @@ def test_a_worker_cannot_take_a_name_that_is_not_its_own(system: System, name: s
     done = system.cli("worker", "--agent", name, "--exec", "true")
     assert done.returncode == 2
     assert name in done.stderr
+
+
+def test_wrong_credentials_are_told_from_a_server_that_is_not_there(system: System) -> None:
+    right = system.json("doctor", "--json")["nats_url"]
+    said = []
+    for url in (right.replace("operator:", "operator:wrong"), "nats://operator:x@127.0.0.1:1"):
+        environment = {**os.environ, "OMOI_NATS_URL": url, "COLUMNS": "300"}
+        asked = [str(OMOI), "ticket", "list"]
+        done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        said.append((done.returncode, done.stderr))
+    assert [code for code, _ in said] == [1, 3]
+    assert "does not let operator in" in said[0][1]
+    assert "No NATS server answers" in said[1][1]
