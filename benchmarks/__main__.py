@@ -16,6 +16,7 @@ import uvloop
 from benchmarks.as_of import as_of
 from benchmarks.asked import asked
 from benchmarks.claims import claims
+from benchmarks.failover import failover
 from benchmarks.figures import Figure
 from benchmarks.latency import latency
 from benchmarks.locks import locks
@@ -25,11 +26,12 @@ from benchmarks.read_model import read_model
 from benchmarks.registry import registry
 from benchmarks.relay import relay
 from benchmarks.report import as_json, show
+from benchmarks.scale import scale
 from benchmarks.stage import stage
 from benchmarks.whole import whole
 
 Benchmark = Callable[[Any], Awaitable[Sequence[Figure]]]
-ALONE: dict[str, Benchmark] = {"up": whole}
+ALONE: dict[str, Benchmark] = {"up": whole, "failover": failover}
 """What brings its own servers."""
 STAGED: dict[str, Benchmark] = {
     "as_of": as_of,
@@ -41,6 +43,7 @@ STAGED: dict[str, Benchmark] = {
     "read_model": read_model,
     "relay": relay,
     "registry": registry,
+    "scale": scale,
 }
 
 

@@ -13,13 +13,12 @@ from tempfile import TemporaryDirectory
 
 import asyncpg
 import nats
-import nats.errors
-import orjson
 from nats.aio.client import Client
 
 from benchmarks.rounds import ROOT
-from shared.kernel import wire
+from shared.kernel.servers import nats_servers
 from shared.stack import Stack
+from shared.testing.cluster import SIZE, NatsCluster
 
 OMOI = (sys.executable, "-c", "from omoi.cli import main; main()")
 READY_SECONDS = 60.0
@@ -30,6 +29,8 @@ class Stage:
     """Running servers with nothing in them but what the benchmarks put there."""
 
     stack: Stack
+    cluster: NatsCluster | None = None
+    """The broker, where it is not the stack's."""
 
     @property
     def database_url(self) -> str:
@@ -39,7 +40,7 @@ class Stage:
     @property
     def nats_url(self) -> str:
         """For the operator."""
-        return self.stack.nats_url()
+        return (self.cluster or self.stack).nats_url()
 
     @property
     def socket_folder(self) -> str:
@@ -58,7 +59,7 @@ class Stage:
     @asynccontextmanager
     async def broker(self) -> AsyncIterator[Client]:
         """A connection of the operator."""
-        client = await nats.connect(self.nats_url)
+        client = await nats.connect(**nats_servers(self.nats_url)._asdict())
         try:
             yield client
         finally:
@@ -73,22 +74,21 @@ class Stage:
             "OMOI_NATS_URL": self.nats_url,
             "OMOI_HTTP_PORT": str(port),
             "OMOI_LOG_LEVEL": "warning",
+            "OMOI_REPLICAS": str(SIZE if self.cluster else 1),
         }
         process = await asyncio.create_subprocess_exec(*OMOI, "serve", service, cwd=ROOT, env=environment)
         try:
-            await self._until_ready(service, process)
-            yield Serving(service, process.pid, port)
+            serving = Serving(service, process.pid, port)
+            async with asyncio.timeout(READY_SECONDS):
+                while not await asyncio.to_thread(serving.is_ready):
+                    if process.returncode is not None:
+                        raise RuntimeError(f"omoi serve {service} ended with {process.returncode}")
+                    await asyncio.sleep(0.05)
+            yield serving
         finally:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
-
-    async def _until_ready(self, service: str, process: asyncio.subprocess.Process) -> None:
-        async with self.broker() as client, asyncio.timeout(READY_SECONDS):
-            while not await _is_ready(client, service):
-                if process.returncode is not None:
-                    raise RuntimeError(f"omoi serve {service} ended with {process.returncode}")
-                await asyncio.sleep(0.05)
 
 
 @dataclass(frozen=True)
@@ -107,19 +107,24 @@ class Serving:
             page[f'omoi_batch_commands_count{{service="{self.name}"}}'],
         )
 
+    async def conflicts(self) -> float:
+        """How often it has decided again because a stream had moved."""
+        page = await asyncio.to_thread(self._metrics)
+        return page.get(f'omoi_append_conflicts_total{{service="{self.name}"}}', 0.0)
+
+    def is_ready(self) -> bool:
+        """Whether this process is, of all that serve the service."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz"):
+                return True
+        except OSError:
+            return False
+
     def _metrics(self) -> dict[str, float]:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics") as page:
             lines = page.read().decode().splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
-
-
-async def _is_ready(client: Client, service: str) -> bool:
-    try:
-        reply = await client.request(wire.query_subject(service, "health"), b"{}", timeout=1)
-    except (nats.errors.NoRespondersError, nats.errors.TimeoutError):
-        return False
-    return bool(orjson.loads(reply.data)["result"]["ready"])
 
 
 def _free_port() -> int:
