@@ -87,6 +87,11 @@ def test_the_example_ticket_comes_back_from_testing_once_and_gets_done(ran: Ran)
     assert not list((ran.system.home / "work").iterdir())
 
 
+def test_nobody_asked_the_broker_for_more_than_they_may(ran: Ran) -> None:
+    assert "Violation" not in (ran.system.home / "nats.log").read_text()
+    assert json.loads((ran.system.home / "nats-agents.json").read_text()) == {}
+
+
 def test_a_bug_found_in_testing_branches_off_into_implementation_and_is_fixed(ran: Ran) -> None:
     [branch] = ran.of("discovery.branch_created", ran.first)
     assert (branch["discovery_type"], branch["spawn_phase_id"]) == ("bug", "PHASE_IMPLEMENTATION")
