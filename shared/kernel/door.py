@@ -53,6 +53,7 @@ class Door:
 
     def __init__(self, service: Service, *, allow_anonymous: bool) -> None:
         self._service = service
+        self._own = (f"ask.{service.name}.", f"cmd.{service.name}.")
         self._commands = {command.wire_name(): command for command in service.obeys}
         self._allow_anonymous = allow_anonymous
 
@@ -99,10 +100,7 @@ class Door:
 
         Whoever may read a stream names the subject that the broker sends to, under nobody's permissions.
         """
-        return not (
-            subject.startswith((f"ask.{self._service.name}.", f"cmd.{self._service.name}."))
-            and wire.OF_THE_BROKER.isdisjoint(headers)
-        )
+        return not (subject.startswith(self._own) and wire.OF_THE_BROKER.isdisjoint(headers))
 
     def check_sender(self, address: wire.Address, *, forged: bool) -> None:
         """Refuse what the broker sent, and a subject that names no actor of ours."""
