@@ -1,6 +1,6 @@
 """Following what policies may read; each piece of news is judged by them in the same decision."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.guardian.acting import acted
@@ -23,7 +23,10 @@ from shared.contracts.guardian import (
     TicketSeen,
 )
 from shared.contracts.messages import Priority
-from shared.kernel.decider import Context, Fact, Facts, Past, Unavailable
+from shared.kernel.decider import Context, Fact, Facts, Past, Timer, Unavailable
+
+LATE = timedelta(seconds=2)
+NEWS_COMES = timedelta(seconds=5)
 
 
 def follow_task(command: FollowTask, past: Past, context: Context) -> Facts:
@@ -85,9 +88,15 @@ def follow_ticket(command: FollowTicket, past: Past, context: Context) -> Facts:
 
 
 def reach_moment(command: ReachMoment, past: Past, context: Context) -> Facts:
-    """The time that was waited for has come, unless what was waited for has ended or moved since."""
+    """The time that was waited for has come, unless what was waited for has ended or moved since.
+
+    Where it comes late the guardian was away: what happened meanwhile is let in first.
+    """
     if not past.of(Watch, command.watch_id).due_by(command.due):
         return []
+    if not command.waited and context.at - command.due > LATE:
+        again = command.model_copy(update={"waited": True})
+        return [Timer(f"late-{command.watch_id}-{command.due.isoformat()}", context.at + NEWS_COMES, again)]
     reached = GuardianMomentReached(
         watch_id=command.watch_id,
         subject=command.subject,

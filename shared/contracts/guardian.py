@@ -560,6 +560,7 @@ class ReachMoment(Command):
     subject: Subject
     subject_id: Key
     due: Moment
+    waited: bool = Field(default=False, description="Whether it came late, and news was let in first.")
 
 
 class RollBack(Command):

@@ -97,8 +97,19 @@ def test_a_time_that_came_while_the_guardian_was_away_is_missed() -> None:
     guardian = watching(LONG)
     started(guardian)
     guardian.sleep(120 + 301)
-    guardian.wait(0)
+    guardian.wait(6)
     assert [type(met) for met in guardian.met] == [GuardianPolicyMissed]
+
+
+def test_a_guardian_that_was_away_hears_first_what_happened_meanwhile() -> None:
+    guardian = watching(LONG)
+    started(guardian)
+    guardian.sleep(150)
+    guardian.wait(1)
+    guardian.task("a", "completed", {"status": "completed"}, late=60)
+    guardian.wait(1000)
+    assert guardian.met == []
+    assert guardian.timers == {}
 
 
 def test_a_deadline_that_moves_moves_the_time() -> None:
