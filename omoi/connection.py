@@ -38,7 +38,9 @@ async def working(agent: str, url: str | None = None, *, passing: bool = False) 
     admitted = not (url or config.nats_url) and running_stack(home) is not None
     if admitted:
         url = await admit(home, agent)
-    async with connected(agent, url) as client:
-        yield client
-    if admitted and passing:
-        dismiss(home, agent)
+    try:
+        async with connected(agent, url) as client:
+            yield client
+    finally:
+        if admitted and passing:
+            dismiss(home, agent)
