@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 EXPIRES_SECONDS = 20.0
 GRACE_SECONDS = 3.0
+API_SECONDS = 3.0
+"""Nobody answers while a cluster chooses a leader: asking again meets the next one sooner than waiting."""
 IDLE_SECONDS = 10.0
 HEARTBEAT_SECONDS = 2.0
 SILENCE_SECONDS = 5.0
@@ -41,7 +43,7 @@ class Pull:
 
     def __init__(self, client: Client, stream: str, config: ConsumerConfig, batch: int) -> None:
         self._client = client
-        self._js = client.jetstream()
+        self._js = client.jetstream(timeout=API_SECONDS)
         self._stream = stream
         self._config = config
         self._batch = batch
