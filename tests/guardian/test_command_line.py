@@ -56,7 +56,11 @@ async def test_authority_is_granted_listed_and_taken_back(town: World) -> None:
     ("arguments", "code", "words"),
     [
         (("grant", "ann", "king", "--reason", "x"), 2, "GUARDIAN, SYSTEM"),
-        (("grant", "ann", "GUARDIAN", "--reason", "x", "--for", "soon"), 2, "a time is a number and s, m, h or d"),
+        (
+            ("grant", "ann", "GUARDIAN", "--reason", "x", "--for", "soon"),
+            2,
+            "a time is a number and s, m, h or d",
+        ),
         (("grant", "ann", "GUARDIAN", "--reason", "x", "--as", "ann"), 1, "not_authorised"),
         (("grant", "phase", "GUARDIAN", "--reason", "x"), 1, "not_an_actor"),
         (("revoke", "ann", "--reason", "x"), 1, "nothing_granted"),
