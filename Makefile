@@ -123,7 +123,7 @@ images: wheels compose-secrets ## Build an image for each service
 
 .PHONY: compose-up
 compose-up: images ## Start every service in a container; PROFILE=example adds a worker
-	@$(call WITH_DOCKER,$(PROJECT) up --detach)
+	@$(call WITH_DOCKER,$(PROJECT) up --detach && $(PROJECT) kill -s HUP nats)
 
 .PHONY: compose-down
 compose-down: ## Stop the containers; what they keep stays

@@ -1,5 +1,6 @@
 """A system in containers, as a trial sees it: what compose says of it, and what its servers hold."""
 
+import csv
 import json
 import os
 import socket
@@ -72,9 +73,9 @@ class Containers:
 
     def sql(self, statement: str) -> list[list[str]]:
         """Rows of the database, as its superuser sees them."""
-        psql = ("psql", "--username", "postgres", "--dbname", "omoi", "--no-align", "--tuples-only")
+        psql = ("psql", "--host=/var/run/postgresql", "--username=postgres", "--dbname=omoi", "--csv", "-t")
         printed = docker("exec", self.id("postgres"), *psql, "--command", statement)
-        return [line.split("|") for line in printed.splitlines()]
+        return list(csv.reader(printed.splitlines()))
 
 
 def docker(*arguments: str, seconds: float = 60) -> str:

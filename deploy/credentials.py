@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from omoi.credentials import complete, read
+from omoi.credentials import read
 from omoi.services import service_names
 from shared.stack import OPERATOR
 from shared.stack.home import write_private
@@ -22,7 +22,7 @@ def write(folder: Path) -> None:
     """Complete the folder, which is for its owner only; passwords that are there stay."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / "credentials.json"
-    complete(file, [OPERATOR, *service_names(), AGENT], service_names())
+    _omoi("credentials", "create", str(file), "--agent", AGENT)
     held = read(file)
     _superuser(folder)
     for service in service_names():
@@ -49,12 +49,15 @@ def _superuser(folder: Path) -> None:
 
 def _broker(conf: Path, credentials: Path) -> None:
     """The broker's configuration; its passwords are hashed, and in the container another user reads it."""
-    omoi = str(Path(sys.executable).with_name("omoi"))
     listen = ("--listen", "0.0.0.0:4222", "--store", "/data")
-    command = [omoi, "nats-config", "--credentials", str(credentials), *listen]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    conf.write_text(done.stdout, "utf-8")  # in place: a container that has the file mounted sees it
+    text = _omoi("nats-config", "--credentials", str(credentials), *listen)
+    conf.write_text(text, "utf-8")  # in place: a container that has the file mounted sees it
     conf.chmod(0o644)
+
+
+def _omoi(*arguments: str) -> str:
+    omoi = str(Path(sys.executable).with_name("omoi"))
+    return subprocess.run([omoi, *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def _write(file: Path, lines: list[str]) -> None:

@@ -8,7 +8,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.requirements import ARCHITECTURE, PROCESS, PYTHON, ROOT, images, requirements
@@ -19,18 +19,25 @@ OLDEST_LIBC, NEWEST_LIBC = 5, 36
 
 
 def fill(wheelhouse: Path) -> None:
-    """Make the wheelhouse anew; what was downloaded before is taken from pip's cache."""
+    """Make the wheelhouse anew; what was downloaded before is taken from pip's cache.
+
+    What all images share is a folder of its own: its layer stays the same as long as the lock file does.
+    """
     shutil.rmtree(wheelhouse, ignore_errors=True)
-    wheelhouse.mkdir()
-    _pip("wheel", "--no-deps", "--wheel-dir", wheelhouse, ROOT)
-    (omoios,) = wheelhouse.glob("*.whl")
-    lists = {image: [*requirements(image), _hashed(omoios)] for image in images()}
-    lists[PROCESS] = [*requirements(PROCESS)]
+    process, own = wheelhouse / "process", wheelhouse / "own"
+    _pip("wheel", "--no-deps", "--wheel-dir", own, ROOT)
+    (omoios,) = own.glob("*.whl")
+    _download(process, {PROCESS: requirements(PROCESS)})
+    _download(own, {image: (*requirements(image), _hashed(omoios)) for image in images()})
+
+
+def _download(folder: Path, lists: Mapping[str, Sequence[str]]) -> None:
+    folder.mkdir(exist_ok=True)
     for name, lines in lists.items():
-        (wheelhouse / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
-    every = [option for name in lists for option in ("--requirement", wheelhouse / f"{name}.txt")]
-    _pip("download", "--require-hashes", "--no-deps", *_for_linux(), "--find-links", wheelhouse,
-         "--dest", wheelhouse, *every)  # fmt: skip
+        (folder / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    every = [option for name in lists for option in ("--requirement", folder / f"{name}.txt")]
+    where = ("--find-links", folder, "--dest", folder)
+    _pip("download", "--require-hashes", "--no-deps", *_for_linux(), *where, *every)
 
 
 def _hashed(wheel: Path) -> str:

@@ -6,8 +6,10 @@ import sys
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from deploy.requirements import PROCESS, ROOT, images, requirements
 from omoi.services import service_names
@@ -15,23 +17,16 @@ from omoi.services import service_names
 IMPORTING = """
 import sys
 from importlib.abc import MetaPathFinder
-from importlib.metadata import packages_distributions
-from packaging.utils import canonicalize_name
-
-carriers = packages_distributions()
 
 class Only(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
+        if name in foreign:
+            raise ModuleNotFoundError(f"{name} is not in the image", name=name)
         alone = wanted.startswith(("omoi.process", "services."))
         if alone and name.startswith("services.") and name.split(".")[1] not in wanted.split("."):
             raise ModuleNotFoundError(f"{name} is another service's", name=name)
-        carried = {canonicalize_name(one) for one in carriers.get(name, ())}
-        if carried and not carried & allowed:
-            raise ModuleNotFoundError(f"{name} is not in the image", name=name)
 
-allowed = set(sys.argv[1].split()) | {"omoios"}
-for name in [name for name in sys.modules if name.partition(".")[0] in carriers]:
-    del sys.modules[name]
+foreign = set(sys.argv[1].split())
 sys.meta_path.insert(0, Only())
 for wanted in sys.argv[2].split():
     __import__(wanted)
@@ -45,8 +40,14 @@ def names(image: str) -> set[str]:
 
 def importing(packages: Iterable[str], modules: Iterable[str]) -> subprocess.CompletedProcess[str]:
     """Import modules where nothing but these packages can be found."""
+    inside = {*packages, "omoios"}
+    foreign = [
+        module
+        for module, carriers in packages_distributions().items()
+        if inside.isdisjoint(map(canonicalize_name, carriers))
+    ]
     return subprocess.run(
-        [sys.executable, "-c", IMPORTING, " ".join(packages), " ".join(modules)],
+        [sys.executable, "-c", IMPORTING, " ".join(foreign), " ".join(modules)],
         cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
