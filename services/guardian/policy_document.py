@@ -1,43 +1,17 @@
 """Whether a document is a policy, or everything that is wrong with it at once."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from services.guardian.vocabulary import ARGUMENTS, VOCABULARIES
-from shared.contracts.document import LineOf, parsed
+from shared.contracts.document import parsed
 from shared.contracts.policy import SUBJECTS, Policy, Subject, seconds_text, shaped, text_of
+from shared.contracts.problem import Problem, in_order
 from shared.contracts.wrong import Place
 from shared.expression import Kind, fault_in
 
 NEEDED = "A policy is a mapping of fields such as name and triggers."
 _KINDS = {"when": Kind.TRUTH, "provided": Kind.TRUTH, "lasting": Kind.NUMBER, "at": Kind.MOMENT}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong, and where in the document."""
-
-    path: Place
-    message: str
-    line: int | None = None
-    """Counted from 1; None where the document is no text."""
-
-    @property
-    def key(self) -> str:
-        """`triggers[0].when`."""
-        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
-        return "".join(parts).lstrip(".")
-
-    def __str__(self) -> str:
-        """`line 12: triggers[0].when: There is no name tusk. Did you mean task? (at character 1).`"""
-        where = f"line {self.line}: " if self.line else ""
-        return f"{where}{f'{self.key}: ' if self.key else ''}{self.message}"
-
-    def as_details(self) -> dict[str, Any]:
-        """The problem in the details of a refusal."""
-        told = {"path": list(self.path), "key": self.key, "message": self.message}
-        return told | {"line": self.line} if self.line else told
 
 
 def examined(document: Policy | dict[str, Any] | str) -> tuple[Policy | None, list[Problem]]:
@@ -52,7 +26,7 @@ def examined(document: Policy | dict[str, Any] | str) -> tuple[Policy | None, li
     if fields is not None or not wrong:
         policy, more = _described(fields)
         found += more
-    return (None, _in_order(found, line_of)) if found else (policy, [])
+    return (None, in_order(found, line_of)) if found else (policy, [])
 
 
 def _described(fields: Any) -> tuple[Policy | None, list[Problem]]:
@@ -61,11 +35,6 @@ def _described(fields: Any) -> tuple[Policy | None, list[Problem]]:
     policy, wrong = shaped(fields)
     found = [Problem(path, message) for path, message in (*wrong, *_meanings(fields))]
     return (None, found) if found else (policy, [])
-
-
-def _in_order(found: list[Problem], line_of: LineOf) -> list[Problem]:
-    placed = [replace(problem, line=line_of(problem.path)) for problem in found]
-    return sorted(placed, key=lambda problem: problem.line or 0)
 
 
 def _meanings(fields: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:

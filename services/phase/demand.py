@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from services.phase.problem import Path, Problem
 from shared.contracts.document import MOST, expression_fault
 from shared.contracts.gate import CRITERIA, parameter_fault
+from shared.contracts.problem import Problem
 from shared.contracts.workflow import PLACEHOLDERS, ExpectedOutput, Workflow
-from shared.contracts.wrong import near
+from shared.contracts.wrong import Place, near
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _RANGE = re.compile(r"\[[!^]?\]?[^]]*\]")
@@ -27,12 +27,12 @@ def _all(workflow: Workflow) -> Iterator[Problem]:
         if phase.gate:
             yield from _outputs(("phases", i, "gate", "criteria"), phase.gate.criteria)
         for j, task in enumerate(phase.tasks):
-            path: Path = ("phases", i, "tasks", j)
+            path: Place = ("phases", i, "tasks", j)
             yield from _placeholders((*path, "title"), task.title or "")
             yield from _placeholders((*path, "description"), task.description)
 
 
-def _outputs(path: Path, outputs: Sequence[ExpectedOutput]) -> Iterator[Problem]:
+def _outputs(path: Place, outputs: Sequence[ExpectedOutput]) -> Iterator[Problem]:
     known = set[tuple[str, str | None]]()
     for i, output in enumerate(outputs):
         if (output.type, output.pattern) in known:
@@ -44,7 +44,7 @@ def _outputs(path: Path, outputs: Sequence[ExpectedOutput]) -> Iterator[Problem]
             yield from _rule((*path, i, name), name, parameter)
 
 
-def _rule(path: Path, name: str, parameter: Any) -> Iterator[Problem]:
+def _rule(path: Place, name: str, parameter: Any) -> Iterator[Problem]:
     if name not in CRITERIA:
         hint = near(name, (*CRITERIA, *ExpectedOutput.model_fields))
         yield Problem(path, f"There is no criterion {name}.{hint} There are: {', '.join(sorted(CRITERIA))}.")
@@ -60,7 +60,7 @@ def _rule(path: Path, name: str, parameter: Any) -> Iterator[Problem]:
                 yield Problem((*path, *place), fault)
 
 
-def _expressions(schema: Any) -> Iterator[tuple[Path, str]]:
+def _expressions(schema: Any) -> Iterator[tuple[Place, str]]:
     """The regular expressions of a JSON schema, and where they stand."""
     if isinstance(schema, dict):
         for name, value in schema.items():
@@ -93,7 +93,7 @@ def glob_fault(glob: str) -> str | None:
     return f"The pattern {glob!r} matches no file: {fault}." if fault else None
 
 
-def _placeholders(path: Path, text: str) -> Iterator[Problem]:
+def _placeholders(path: Place, text: str) -> Iterator[Problem]:
     for name in dict.fromkeys(_PLACEHOLDER.findall(text)):
         if name not in PLACEHOLDERS:
             way_out = near(name, PLACEHOLDERS) or f" There are: {', '.join(PLACEHOLDERS)}."

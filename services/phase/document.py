@@ -1,12 +1,12 @@
 """Whether a document is a workflow, or everything that is wrong with it at once."""
 
-from dataclasses import replace
 from typing import Any
 
 from services.phase import demand, soundness
-from services.phase.problem import Path, Problem
-from shared.contracts.document import STAND_IN, LineOf, parsed, shaped
+from shared.contracts.document import STAND_IN, parsed, shaped
+from shared.contracts.problem import Problem, in_order
 from shared.contracts.workflow import Workflow
+from shared.contracts.wrong import Place
 
 NO_SUCH = ("There is no phase", "There is no task template")
 """How the problems begin that may be about a name which could not be read."""
@@ -25,7 +25,7 @@ def examined(document: Workflow | dict[str, Any] | str) -> tuple[Workflow | None
     if fields is not None or not wrong:
         workflow, more = _described(fields)
         found += more
-    return (None, _in_order(found, line_of)) if found else (workflow, [])
+    return (None, in_order(found, line_of)) if found else (workflow, [])
 
 
 def _described(fields: Any) -> tuple[Workflow | None, list[Problem]]:
@@ -41,7 +41,7 @@ def _described(fields: Any) -> tuple[Workflow | None, list[Problem]]:
     return None, [*misshapen, *(problem for problem in places if _is_beside(problem, mended))]
 
 
-def _is_beside(problem: Problem, mended: set[Path]) -> bool:
+def _is_beside(problem: Problem, mended: set[Place]) -> bool:
     """Whether a problem has nothing to do with the places that could not be read."""
     names_lost = any(path[-1:] == ("id",) for path in mended)
     inside = any(problem.path[:depth] in mended for depth in range(len(problem.path) + 1))
@@ -51,8 +51,3 @@ def _is_beside(problem: Problem, mended: set[Path]) -> bool:
 
 def _judged(workflow: Workflow) -> list[Problem]:
     return [*soundness.problems(workflow), *demand.problems(workflow)]
-
-
-def _in_order(found: list[Problem], line_of: LineOf) -> list[Problem]:
-    placed = [replace(problem, line=line_of(problem.path)) for problem in found]
-    return sorted(placed, key=lambda problem: problem.line or 0)

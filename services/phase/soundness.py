@@ -4,10 +4,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from itertools import islice
 
 from services.phase.journey import next_phase
-from services.phase.problem import Path, Problem
 from shared.contracts.document import MOST, closest
+from shared.contracts.problem import Problem
 from shared.contracts.workflow import Column, Phase, Workflow
-from shared.contracts.wrong import near
+from shared.contracts.wrong import Place, near
 
 FEW = 20
 """So many names may be slips; more of them are another workflow."""
@@ -77,7 +77,7 @@ def _phases(workflow: Workflow) -> Iterator[Problem]:
 
 def _ways(workflow: Workflow) -> Iterator[Problem]:
     for i, phase in enumerate(workflow.phases):
-        path: Path = ("phases", i, "allowed_transitions")
+        path: Place = ("phases", i, "allowed_transitions")
         if phase.is_terminal and phase.allowed_transitions:
             yield Problem(path, f"{phase.id} is terminal: it must lead nowhere.")
         for j, target in enumerate(phase.allowed_transitions):
@@ -120,7 +120,7 @@ def _failures(workflow: Workflow) -> Iterator[Problem]:
     for i, phase in enumerate(workflow.phases):
         if phase.on_failure == "stay":
             continue
-        path: Path = ("phases", i, "on_failure")
+        path: Place = ("phases", i, "on_failure")
         target = workflow.phase(phase.on_failure)
         if target is None:
             continue
@@ -161,7 +161,7 @@ def _templates(workflow: Workflow) -> Iterator[Problem]:
         own = {task.id for task in phase.tasks}
         for j, task in enumerate(phase.tasks):
             for k, other in enumerate(task.depends_on):
-                path: Path = ("phases", i, "tasks", j, "depends_on", k)
+                path: Place = ("phases", i, "tasks", j, "depends_on", k)
                 if other not in homes:
                     yield Problem(path, f"There is no task template {other}.{near(other, own)}")
                 elif other not in own:
@@ -178,7 +178,7 @@ def _cycle(i: int, phase: Phase) -> Iterator[Problem]:
     order = {task_id: j for j, task_id in reversed(list(enumerate(task.id for task in phase.tasks)))}
     waits = {name: [on for on in task.depends_on if on in tasks] for name, task in tasks.items()}
     if way := _circle(waits):
-        path: Path = ("phases", i, "tasks", order[way[0]], "depends_on")
+        path: Place = ("phases", i, "tasks", order[way[0]], "depends_on")
         shown = way if len(way) <= FEW else [*way[:FEW], "...", way[-1]]
         yield Problem(path, f"Tasks wait for each other: {' -> '.join(shown)}.")
 
@@ -190,7 +190,7 @@ def _columns(workflow: Workflow) -> Iterator[Problem]:
     covered: dict[str, str] = {}
     for i, column in enumerate(workflow.columns):
         for j, phase_id in enumerate(column.phases):
-            path: Path = ("columns", i, "phases", j)
+            path: Place = ("columns", i, "phases", j)
             if workflow.phase(phase_id) is None:
                 yield _no_phase(path, phase_id, workflow)
             elif phase_id in covered:
@@ -225,7 +225,7 @@ def _blocked(workflow: Workflow) -> Phase | None:
     return workflow.phase(workflow.blocked_phase) if workflow.blocked_phase else None
 
 
-def _no_phase(path: Path, phase_id: str, workflow: Workflow) -> Problem:
+def _no_phase(path: Place, phase_id: str, workflow: Workflow) -> Problem:
     known = [phase.id for phase in workflow.phases]
     return Problem(
         path, f"There is no phase {phase_id}.{near(phase_id, known)} There are: {', '.join(known)}."

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.phase.problem import Problem
 from services.phase.soundness import problems
+from shared.contracts.problem import Problem
 from shared.contracts.workflow import Column, TaskTemplate, Workflow
 from tests.phase.given import SHIPPED, SMALL, changed, station, work
 

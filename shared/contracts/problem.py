@@ -1,16 +1,18 @@
-"""A problem of a workflow document, and the place it is in."""
+"""A problem of a document that people write, and the place it is in."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-Path = tuple[str | int, ...]
+from shared.contracts.document import LineOf
+from shared.contracts.wrong import Place
 
 
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong, and where in the document."""
 
-    path: Path
+    path: Place
     message: str
     line: int | None = None
     """Counted from 1; None where the document is no text."""
@@ -31,6 +33,12 @@ class Problem:
         return told | {"line": self.line} if self.line else told
 
 
-def key_of(path: Path) -> str:
+def key_of(path: Place) -> str:
     """`phases[3].on_failure`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+
+
+def in_order(found: Sequence[Problem], line_of: LineOf) -> list[Problem]:
+    """The problems with their lines, by these."""
+    placed = [replace(problem, line=line_of(problem.path)) for problem in found]
+    return sorted(placed, key=lambda problem: problem.line or 0)
