@@ -20,7 +20,7 @@ def examined(document: Policy | dict[str, Any] | str) -> tuple[Policy | None, li
         return examined(document.model_dump(mode="json", exclude_defaults=True))
     if isinstance(document, dict):
         return _described(document)
-    fields, line_of, wrong = parsed(document)
+    fields, line_of, wrong = parsed(document, NEEDED)
     found = [Problem(path, message) for path, message in wrong]
     policy: Policy | None = None
     if fields is not None or not wrong:

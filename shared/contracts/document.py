@@ -33,7 +33,7 @@ _UNKEPT = re.compile("[\0\ud800-\udfff]")
 _BRACKET = re.compile(r"[\[\]{}]")
 _PLAINER = {
     "found character '\\t' that cannot start any token": "YAML is indented with spaces; this is a tab.",
-    "but found another document": "A file holds one workflow; `---` begins a second document here.",
+    "but found another document": "A file holds one document; `---` begins a second one here.",
 }
 
 
@@ -51,10 +51,11 @@ class _JsonConstructor(SafeConstructor):
 _JsonConstructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
-def parsed(text: str) -> tuple[Any, LineOf, list[Wrong]]:
+def parsed(text: str, needed: str = _NEEDED) -> tuple[Any, LineOf, list[Wrong]]:
     """What YAML text holds as JSON, where it holds it, and what is wrong with it as YAML.
 
-    Text that cannot be read holds None; of a key given twice the first value counts.
+    Text that cannot be read holds None; of a key given twice the first value counts. `needed` says what a
+    document is, where there is none.
     """
     if len(text) > MAX_CHARACTERS:
         return _unread(1, f"The text has {len(text)} characters; at most {MAX_CHARACTERS} are read.")
@@ -66,7 +67,7 @@ def parsed(text: str) -> tuple[Any, LineOf, list[Wrong]]:
     try:
         root = yaml.compose(io.StringIO(text))
         if root is None:
-            return _unread(1, f"The document is empty. {_NEEDED}")
+            return _unread(1, f"The document is empty. {needed}")
         twice = list(islice(_given_twice(root), MOST))
         value = yaml.constructor.construct_document(root)
     except YAMLError as error:

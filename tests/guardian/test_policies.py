@@ -281,6 +281,24 @@ async def test_a_policy_in_shadow_records_what_a_backtest_says(office: Office) -
     assert nothing["triggers"] == []
 
 
+async def test_what_is_heard_too_late_is_recorded_and_nothing_is_done(a_world: World) -> None:
+    await migrate(a_world.database_url, [service.name for service in (guardian, *OTHERS)])
+    async with a_world.running(*OTHERS):
+        office = Office(a_world)
+        async with a_world.running(guardian):
+            await office.open("T-1")
+            await office.load(shipped("emergency", "critical_task_failed", missed_after="1s"))
+        await a_critical_task_fails(office, "saw")
+        failed = await office.seen("saw")
+        assert failed["status"] == "failed"
+        await asyncio.sleep(1.1)
+        async with a_world.running(guardian):
+            [missed] = await office.met()
+            assert (missed["missed"], missed["actions"]) == (True, [])
+            await office.caused_by(missed, "scheduler", "task.failed")
+            assert (await office.query("guardian.list_interventions"))["interventions"] == []
+
+
 async def test_what_a_policy_did_is_undone_although_the_guardian_was_killed(a_world: World) -> None:
     names = [service.name for service in (guardian, *OTHERS)]
     await migrate(a_world.database_url, names)

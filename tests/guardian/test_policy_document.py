@@ -82,6 +82,12 @@ def test_the_version_is_that_of_the_content_however_it_is_written() -> None:
     assert policy({"on": "task.failed", "cooldown": "11m"}).version != written.version
 
 
+@pytest.mark.parametrize("text", ["", "# nothing", "just words"])
+def test_what_is_no_mapping_is_told_what_a_policy_is(text: str) -> None:
+    _, [problem] = examined(text)
+    assert problem.message.endswith("A policy is a mapping of fields such as name and triggers.")
+
+
 def test_loading_the_same_again_changes_nothing() -> None:
     command = LoadPolicy(document=policy({"on": "task.failed"}).model_dump(mode="json"))
     [_, told] = GUARDIAN.when(command).decide()
