@@ -1,11 +1,11 @@
 """What is wrong with a value that a contract does not take, in sentences for people."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any, get_args
 
-import orjson
 from pydantic import BaseModel, ValidationError
 
 from shared.contracts.messages import KEY_PATTERN
@@ -140,5 +140,5 @@ def _sentence(wrong: Mapping[str, Any], model: type[BaseModel] | None) -> str:
 
 
 def _short(value: Any) -> str:
-    text = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    text = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

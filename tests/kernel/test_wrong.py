@@ -17,6 +17,7 @@ TASK = {"ticket_id": "t", "phase_id": "p", "task_type": "x", "title": "t"}
 DONE = {"task_id": "t", "claim_epoch": 1, "result": {}}
 ODD: tuple[Any, ...] = (
     None,
+    -(2**70),
     True,
     7,
     -1,

@@ -205,7 +205,7 @@ async def test_without_an_earlier_version_there_is_nothing_to_roll_back(records:
 
 
 async def test_a_read_model_must_exist_to_be_rebuilt(records: Records) -> None:
-    with pytest.raises(UnknownReadModel, match="tickets, comments, phase_history"):
+    with pytest.raises(UnknownReadModel, match="tickets, pauses, comments, phase_history"):
         await records.rebuild("moons")
 
 
