@@ -17,6 +17,7 @@ OWNERS = {
     "discovery": "discovery",
     "memory": "memory",
     "handoff": "collaboration",
+    "intervention": "guardian",
 }
 """Who knows which of these there are."""
 WHOLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -75,3 +76,4 @@ TaskId = Annotated[str, _argument("task")]
 DiscoveryId = Annotated[str, _argument("discovery")]
 MemoryId = Annotated[str, _argument("memory")]
 HandoffId = Annotated[str, _argument("handoff")]
+InterventionId = Annotated[str, _argument("intervention")]

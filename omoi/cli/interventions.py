@@ -6,6 +6,7 @@ from typing import Annotated, Any, cast, get_args
 import typer
 
 from omoi.cli.console import DONE, OPERATOR_NAME, As, Json, connected, out, print_json, print_table, run, tell
+from omoi.cli.ids import InterventionId, TaskId, TicketId, of
 from omoi.cli.tickets import moment
 from shared.contracts.guardian import (
     WAIT_SECONDS,
@@ -28,16 +29,13 @@ app = typer.Typer()
 STATUSES = get_args(InterventionStatus)
 
 Reason = Annotated[str, typer.Option(help="Why; kept for good, and told to whom it concerns.")]
-Task = Annotated[str, typer.Argument(help="The task's id.", metavar="TASK")]
-Ticket = Annotated[str, typer.Argument(help="The ticket's id.", metavar="TICKET")]
 Agent = Annotated[str, typer.Argument(help="The agent's id.", metavar="AGENT")]
-InterventionId = Annotated[str, typer.Argument(help="The intervention's id.", metavar="ID")]
 CausedBy = Annotated[str | None, typer.Option(help="Id of the event that made it necessary.")]
 
 
 @app.command()
 def cancel(
-    task: Task,
+    task: TaskId,
     *,
     reason: Reason,
     caused_by: CausedBy = None,
@@ -68,7 +66,7 @@ def reallocate(
 
 @app.command()
 def priority(
-    task: Task,
+    task: TaskId,
     level: Annotated[str, typer.Argument(help=f"{', '.join(Priority)}; in any case.", metavar="LEVEL")],
     *,
     reason: Reason,
@@ -98,7 +96,7 @@ def quarantine(
 
 @app.command()
 def pause(
-    ticket: Ticket,
+    ticket: TicketId,
     *,
     reason: Reason,
     caused_by: CausedBy = None,
@@ -111,7 +109,7 @@ def pause(
 
 @app.command()
 def resume(
-    ticket: Ticket,
+    ticket: TicketId,
     *,
     reason: Reason,
     caused_by: CausedBy = None,
@@ -184,7 +182,7 @@ def _shown(value: Any) -> str:
 def list_(
     *,
     status: Annotated[str | None, typer.Option(help=f"{', '.join(STATUSES[:-1])} or {STATUSES[-1]}.")] = None,
-    ticket: Annotated[str | None, typer.Option(help="Only about this ticket.")] = None,
+    ticket: Annotated[str | None, typer.Option(help="Only about this ticket.", callback=of("ticket"))] = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=1000)] = 50,
     as_json: Json = False,
 ) -> None:

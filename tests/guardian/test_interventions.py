@@ -1,5 +1,6 @@
 """Each intervention on the running system: done, seen, undone; and not undone once the world has moved on."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -146,6 +147,21 @@ async def test_moved_capacity_is_what_the_agents_get_and_goes_back(fleet: Fleet)
     assert len(await fleet.claimed("ann", 5)) == 2
     none_left: dict[str, Any] = {"from_agent": "bob", "to_agent": "ann", "capacity": 1, "reason": "More."}
     assert (await fleet.refused("guardian.reallocate_capacity", **none_left))["code"] == "capacity_exhausted"
+
+
+async def test_claims_of_one_moment_do_not_go_beyond_what_a_guardian_lets_an_agent_have(fleet: Fleet) -> None:
+    await fleet.agent("ann", 5)
+    await fleet.agent("bob", 1)
+    for number in range(8):
+        await fleet.task(f"t{number}")
+    await fleet.intervene("reallocate_capacity", from_agent="ann", to_agent="bob", capacity=2)
+    await fleet.limit_heard("ann", 3)
+    won = await asyncio.gather(*(fleet.claimed("ann", 2) for _ in range(12)))
+    assert sum(map(len, won)) == 3
+    [first, *_] = [task_id for tasks in won for task_id in tasks]
+    await fleet.done("scheduler.complete_task", actor="ann", task_id=first, claim_epoch=1)
+    again = await asyncio.gather(*(fleet.claimed("ann", 2) for _ in range(6)))
+    assert sum(map(len, again)) == 1
 
 
 async def test_capacity_that_was_changed_since_stays(fleet: Fleet) -> None:

@@ -44,7 +44,7 @@ def go_on(shop: Workshop, chance: Random) -> None:
 def is_free(shop: Workshop, task: Task) -> bool:
     """What a person would say who looks at everything there is."""
     ticket = shop.past.of(Ticket, task.ticket_id)
-    waits = ticket.on_hold or ticket.blocked_by
+    waits = ticket.on_hold or ticket.blocked_by or ticket.pause
     here = (task.phase_id, task.visit) == (ticket.working_phase, ticket.working_visit)
     locks = [shop.past.of(Lock, resource) for resource in task.resources]
     wanted = any(lock.holders or lock.waiting for lock in locks)

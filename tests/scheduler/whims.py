@@ -6,10 +6,12 @@ from typing import Any
 
 from services.scheduler.task import Task
 from services.scheduler.ticket import Ticket
+from shared.contracts.guardian import Intended
 from shared.contracts.lock import AcquireLock, ReleaseLock
 from shared.contracts.messages import Command, Priority
 from shared.contracts.task import (
     AddDependency,
+    ApplyIntervention,
     CancelTask,
     ClaimTask,
     CompleteTask,
@@ -50,6 +52,7 @@ class Whims:
             self._cancel: 1,
             self._retry: 2,
             self._block: 1,
+            self._pause: 1,
             self._move: 1,
             self._lose: 1,
         }
@@ -110,6 +113,16 @@ class Whims:
     def _retry(self) -> Command | None:
         task = self._one([task for task in self._tasks if task.status in ("failed", "cancelled")])
         return task and RetryTask(task_id=task.task_id)
+
+    def _pause(self) -> Command:
+        ticket = self._tickets[self._one(list(self._tickets))]
+        wanted = "resume_ticket" if ticket.pause else "pause_ticket"
+        return ApplyIntervention(
+            intervention_id=f"i-{self._chance.getrandbits(64)}",
+            intended=Intended(kind=wanted, ticket_id=ticket.ticket_id),
+            reason="so",
+            actor="gus",
+        )
 
     def _block(self) -> Command:
         ticket = self._tickets[self._one(list(self._tickets))]
