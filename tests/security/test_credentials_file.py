@@ -6,8 +6,7 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from omoi.cli import app
 from omoi.services import service_names
