@@ -118,20 +118,20 @@ compose-secrets: setup
 	@$(BIN)/python -m deploy.credentials deploy/secrets
 
 .PHONY: images
-images: wheels compose-secrets ## Build an image for each service
-	@$(call WITH_DOCKER,$(PROJECT) build --quiet)
+images: ## Build an image for each service
+	@$(call WITH_DOCKER,$(MAKE) --no-print-directory wheels compose-secrets && $(PROJECT) build --quiet)
 
 .PHONY: compose-up
 compose-up: images ## Start every service in a container; PROFILE=example adds a worker
-	@$(call WITH_DOCKER,$(PROJECT) up --detach && $(PROJECT) kill -s HUP nats)
+	@$(call WITH_DOCKER,$(PROJECT) up --detach --no-build && $(PROJECT) kill -s HUP nats)
 
 .PHONY: compose-down
 compose-down: ## Stop the containers; what they keep stays
 	@$(call WITH_DOCKER,$(PROJECT) --profile example down)
 
 .PHONY: compose-test
-compose-test: wheels ## Build the images, take a ticket to DONE, kill every container in turn
-	@$(call WITH_DOCKER,$(BIN)/python -m deploy.trial $(COMPOSE))
+compose-test: ## Build the images, take a ticket to DONE, kill every container in turn
+	@$(call WITH_DOCKER,$(MAKE) --no-print-directory wheels && $(BIN)/python -m deploy.trial $(COMPOSE))
 
 .PHONY: manifests
 manifests: setup ## Make the Kubernetes manifests that follow from the services
