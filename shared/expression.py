@@ -11,6 +11,7 @@ from datetime import UTC
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property, lru_cache
+from math import isfinite
 from typing import Any
 
 from rule_engine import Context, DataType, Rule, ast, errors, resolve_item
@@ -109,15 +110,18 @@ class Expression:
     rule: Rule
 
     def value(self, names: Mapping[str, Any]) -> Any:
-        """What it comes to; None where what it reads is not known, or it divides by zero.
+        """What it comes to; None where what it reads is not known, or where it comes to nothing there is.
 
-        Things are objects with their parts as attributes.
+        That is a division by zero, a number without end, a time before year 1 or after year 9999. Things are
+        objects with their parts as attributes.
         """
         try:
             found = self.rule.evaluate(names)
-        except errors.EvaluationError:
+        except (errors.EvaluationError, OverflowError):
             return None
-        return float(found) if isinstance(found, Decimal) else found
+        if not isinstance(found, Decimal | float):
+            return found
+        return float(found) if isfinite(found) else None
 
     def holds(self, names: Mapping[str, Any]) -> bool:
         """Whether it is true; it is not while something that it reads is not known."""
@@ -164,14 +168,24 @@ def _look_through(text: str) -> None:
 
 
 def _check_parts(part: Any) -> None:
-    """Only what always ends soon; whatever the library learns later is not allowed by itself."""
+    """Only what always ends soon and means what it says; what the library learns later is not allowed."""
     if not isinstance(part, _ALLOWED):
         name = type(part).__name__.removesuffix("Expression")
         raise Unsound(
             f"{name} is not allowed: only names, values, comparisons, arithmetic, and, or and not are"
         )
-    for child in _children(part):
+    children = tuple(_children(part))
+    if isinstance(part, ast.ArithmeticComparisonExpression) and any(map(_is_text, children)):
+        raise Unsound(
+            "Texts have no order, priorities as little: name those you mean, as in `task.priority in "
+            "[HIGH, CRITICAL]`"
+        )
+    for child in children:
         _check_parts(child)
+
+
+def _is_text(part: Any) -> bool:
+    return bool(part.result_type == DataType.STRING)
 
 
 def _children(part: Any) -> Iterator[Any]:

@@ -32,6 +32,12 @@ NAMES = {"task": SimpleNamespace(id="saw", tries=2, due=None), "now": NOON, "HIG
         ("task.due == null ? now : task.due", Kind.MOMENT, NOON),
         ('task.due - t"PT30M"', Kind.MOMENT, None),
         ("task.tries / 0", Kind.NUMBER, None),
+        ("task.tries * 1e308", Kind.NUMBER, None),
+        ("task.tries * 1e999", Kind.NUMBER, None),
+        ("inf", Kind.NUMBER, None),
+        ("nan", Kind.NUMBER, None),
+        ('now - t"P800000D"', Kind.MOMENT, None),
+        ('now + t"P9999999D"', Kind.MOMENT, None),
     ],
 )
 def test_what_it_comes_to(text: str, kind: Kind, value: Any) -> None:
@@ -53,6 +59,8 @@ def test_what_is_not_known_does_not_hold(text: str) -> None:
         ('task.tries > "2"', "It compares or computes what does not go together: data type mismatch."),
         ("task.tries", "true or false is needed here, but this is of the kind FLOAT."),
         ("null", "true or false is needed here, but this is of the kind NULL."),
+        ("task.id > HIGH", "Texts have no order, priorities as little: name those you mean"),
+        ("not (now > now or HIGH <= task.id)", "Texts have no order"),
         ('task.id =~ "(a+)+"', "This is not allowed: it compares with a regular expression"),
         ("$now > now", "This is not allowed: there are no functions and no built-in names"),
         ("[x for x in [1] if true] == [1]", "This is not allowed: there are no loops (at character 4)."),

@@ -127,6 +127,19 @@ def test_a_deadline_that_moves_moves_the_time() -> None:
     assert [met.at for met in guardian.triggered] == [NOON + timedelta(minutes=90)]
 
 
+def test_a_deadline_before_which_there_is_no_time_is_followed_without_a_fault() -> None:
+    guardian = watching({"on": "task.created", "at": 'task.deadline - t"PT30M"'})
+    guardian.task("a", "created", {"deadline": "0001-01-01T00:00:00Z"})
+    assert guardian.met == []
+
+
+def test_a_capacity_without_end_is_a_problem_of_the_action() -> None:
+    endless = {"from_agent": "agent.id", "to_agent": "agent.id", "capacity": "1e999"}
+    guardian = watching({"on": "agent.registered", "actions": [{"reallocate_capacity": endless}]})
+    guardian.agent("bo", "registered")
+    assert guardian.triggered[0].actions[0].problem == "capacity cannot be told: 1e999 is not known."
+
+
 def test_a_deadline_that_is_near_already_is_met_at_once() -> None:
     guardian = watching({"on": "task.created", "at": 'task.deadline - t"PT30M"'})
     guardian.task("a", "created", {"deadline": NOON + timedelta(minutes=10)})
