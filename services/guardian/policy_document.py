@@ -6,9 +6,9 @@ from typing import Any
 from services.guardian.vocabulary import ARGUMENTS, VOCABULARIES
 from shared.contracts.document import parsed
 from shared.contracts.policy import SUBJECTS, Policy, Subject, seconds_text, shaped, text_of
-from shared.contracts.problem import Problem, in_order
 from shared.contracts.wrong import Place
 from shared.expression import Kind, fault_in
+from shared.problem import Problem, in_order
 
 NEEDED = "A policy is a mapping of fields such as name and triggers."
 _KINDS = {"when": Kind.TRUTH, "provided": Kind.TRUTH, "lasting": Kind.NUMBER, "at": Kind.MOMENT}

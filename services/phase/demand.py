@@ -7,9 +7,9 @@ from typing import Any
 
 from shared.contracts.document import MOST, expression_fault
 from shared.contracts.gate import CRITERIA, parameter_fault
-from shared.contracts.problem import Problem
 from shared.contracts.workflow import PLACEHOLDERS, ExpectedOutput, Workflow
 from shared.contracts.wrong import Place, near
+from shared.problem import Problem
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _RANGE = re.compile(r"\[[!^]?\]?[^]]*\]")

@@ -4,9 +4,9 @@ from typing import Any
 
 from services.phase import demand, soundness
 from shared.contracts.document import STAND_IN, parsed, shaped
-from shared.contracts.problem import Problem, in_order
 from shared.contracts.workflow import Workflow
 from shared.contracts.wrong import Place
+from shared.problem import Problem, in_order
 
 NO_SUCH = ("There is no phase", "There is no task template")
 """How the problems begin that may be about a name which could not be read."""

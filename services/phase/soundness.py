@@ -5,9 +5,9 @@ from itertools import islice
 
 from services.phase.journey import next_phase
 from shared.contracts.document import MOST, closest
-from shared.contracts.problem import Problem
 from shared.contracts.workflow import Column, Phase, Workflow
 from shared.contracts.wrong import Place, near
+from shared.problem import Problem
 
 FEW = 20
 """So many names may be slips; more of them are another workflow."""

@@ -13,7 +13,7 @@ VALUES = frozenset(
 )
 """Modules of the standard library that know neither the clock nor chance nor the world."""
 
-SHARED = ("shared.contracts", "shared.expression", "shared.kernel.decider", "shared.tokens")
+SHARED = ("shared.contracts", "shared.expression", "shared.kernel.decider", "shared.problem", "shared.tokens")
 CONTRACT_LIBRARIES = frozenset({"pydantic", "orjson", "ruamel"})
 
 CHANCE_AND_CLOCK = frozenset({"now", "utcnow", "today", "uuid1", "uuid4", "uuid6", "uuid7", "getnode"})

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from services.phase.soundness import problems
-from shared.contracts.problem import Problem
 from shared.contracts.workflow import Column, TaskTemplate, Workflow
+from shared.problem import Problem
 from tests.phase.given import SHIPPED, SMALL, changed, station, work
 
 BOARD = changed(
