@@ -156,6 +156,14 @@ class NoAgent(TypedDict):
     way_out: str
 
 
+class AgentsFull(TypedDict):
+    """All agents that can do it have as many tasks as a guardian lets them have: a remark, too."""
+
+    code: Literal["agents_full"]
+    message: str
+    way_out: str
+
+
 Reason = (
     Ended
     | Claimed
@@ -200,6 +208,15 @@ def no_agent(task: Task, missing: Sequence[str], *, elsewhere: bool = False) -> 
         way_out="Let an agent that can do it work in that phase too, or register one."
         if elsewhere
         else "Register or release an agent that has the capabilities, or add them to one.",
+    )
+
+
+def agents_full() -> AgentsFull:
+    """What is said of a task when all who can do it have enough to do."""
+    return AgentsFull(
+        code="agents_full",
+        message="Every registered agent that can do it has as many tasks as a guardian lets it have.",
+        way_out="One of their tasks ends, or one of them gets capacity: omoi guardian reallocate.",
     )
 
 

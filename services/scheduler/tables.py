@@ -23,6 +23,8 @@ from sqlalchemy import (
     cast,
     event,
     exists,
+    func,
+    select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -165,6 +167,7 @@ agent_index = Table(
     Column("agent_id", Text, primary_key=True),
     Column("capabilities", ARRAY(Text), nullable=False),
     Column("phases", ARRAY(Text), nullable=False),
+    Column("capacity", Integer),  # how many tasks it may have, where a guardian has set that
 )
 Index("agent_index_by_capabilities", agent_index.c.capabilities, postgresql_using="gin")
 
@@ -290,12 +293,18 @@ def agent_row(agent: Agent) -> Mapping[str, Any] | None:
     """The row of an agent; none while it is given no tasks, or was never registered."""
     if agent.withheld_because or agent.capabilities_at is None:
         return None
-    return {"agent_id": agent.agent_id, "capabilities": agent.capabilities, "phases": agent.phases}
+    told = {"agent_id": agent.agent_id, "capabilities": agent.capabilities, "phases": agent.phases}
+    return {**told, "capacity": agent.capacity}
 
 
-def can_do(capabilities: Sequence[str], phase_id: str | None = None) -> ColumnElement[bool]:
-    """Whether there is an agent that has all of them, and works in that phase."""
+def can_do(
+    capabilities: Sequence[str], phase_id: str | None = None, *, free: bool = False
+) -> ColumnElement[bool]:
+    """Whether there is an agent that has all of them, and works in that phase, and may have one task more."""
     able = exists().where(agent_index.c.capabilities.op("@>")(cast(list(capabilities), ARRAY(Text))))
+    if free:
+        has = select(func.count()).select_from(task_index).where(columns.agent_id == agent_index.c.agent_id)
+        able = able.where(agent_index.c.capacity.is_(None) | (agent_index.c.capacity > has.scalar_subquery()))
     if phase_id is None:
         return able
     anywhere = agent_index.c.phases == cast([], ARRAY(Text))

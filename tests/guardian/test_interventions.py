@@ -138,6 +138,9 @@ async def test_moved_capacity_is_what_the_agents_get_and_goes_back(fleet: Fleet)
     assert await fleet.claimed("ann", 5) == []
     await fleet.limit_heard("bob", 3)
     assert len(await fleet.claimed("bob", 5)) == 3
+    left = (await fleet.query("scheduler.ready_tasks"))["tasks"][0]["task_id"]
+    explained = await fleet.query("scheduler.explain", task_id=left)
+    assert [remark["code"] for remark in explained["remarks"]] == ["agents_full"]
     beat = await fleet.done("registry.heartbeat", actor="ann", agent_id="ann", session=1)
     assert beat["capacity"] == 1
     back = await fleet.agent("ann", 3)

@@ -286,6 +286,7 @@ def _add_agents_and_locks(tables: MetaData) -> None:
         Column("agent_id", Text, primary_key=True),
         Column("capabilities", ARRAY(Text), nullable=False),
         Column("phases", ARRAY(Text), nullable=False),
+        Column("capacity", Integer),
     )
     Index("agent_index_by_capabilities", agent_index.c.capabilities, postgresql_using="gin")
     lock_index = Table(

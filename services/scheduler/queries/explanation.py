@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from services.scheduler.dispatch import no_agent, reasons
+from services.scheduler.dispatch import agents_full, no_agent, reasons
 from services.scheduler.lock import Lock
 from services.scheduler.queries.task import known_task, lease_end
 from services.scheduler.share import Share
@@ -35,8 +35,11 @@ async def _remarks(task: Task, reading: Reading) -> Mapping[str, Any]:
         return {}
     able = [can_do([one]).label(f"able_{number}") for number, one in enumerate(required)]
     here, anywhere = can_do(required, task.phase_id).label("here"), can_do(required).label("anywhere")
-    [found] = await reading.rows(select(here, anywhere, *able))
+    free = can_do(required, task.phase_id, free=True).label("free")
+    [found] = await reading.rows(select(here, anywhere, free, *able))
     missing = [one for number, one in enumerate(required) if not found[f"able_{number}"]]
+    if found["here"] and not found["free"]:
+        return {"remarks": [agents_full()]}
     if found["here"] or not (required or found["anywhere"]):
         return {}
     return {"remarks": [no_agent(task, missing, elsewhere=found["anywhere"])]}
