@@ -200,11 +200,16 @@ class Consumer:
                 await self._take(await self._history(source, mark + 1, min(head, mark + 10 * HISTORY_PAGE)))
 
     async def _take(self, events: Sequence[Received]) -> None:
-        """Let events take effect, in order; those of a newer version are set aside for its replicas."""
+        """Let events take effect, in order; those of a newer version are set aside for its replicas.
+
+        What was missed for long comes all at once: in one piece it would outlast the lease.
+        """
         begin = 0
         for index, event in enumerate(events):
-            if event.newer:
+            if event.newer or index - begin == BATCH:
                 await self._effect_of(events[begin:index])
+                begin = index
+            if event.newer:
                 await self._set_aside(event)
                 begin = index + 1
         await self._effect_of(events[begin:])

@@ -43,6 +43,25 @@ async def test_two_replicas_hear_once(tills: World) -> None:
         await until(lambda: known(tills), 30)
 
 
+async def test_what_was_missed_for_long_takes_effect_in_pieces(tills: World) -> None:
+    held = "('journal', 'another', 1, now() + interval '1 hour')"
+    await tills.execute(f"INSERT INTO book.leases (name, holder, epoch, expires_at) VALUES {held}")
+    async with tills.running(till.till, book.book) as [_, replica]:
+        await open_all(tills, TILLS)
+        final(await press(tills, payments(1200, TILLS)))
+        [booking] = [consumer for consumer in replica._consumers if consumer.name == "journal"]
+        commit, pieces = booking._commit, []
+
+        async def noting(events: Any, free: Any, culprit: Any = None) -> None:
+            pieces.append(len(events))
+            await commit(events, free, culprit)
+
+        booking._commit = noting  # type: ignore[method-assign]
+        await booking._take(await booking._history("till", 1, len(TILLS) + 1200))
+        assert (sum(pieces), max(pieces)) == (len(TILLS) + 1200, 500)
+        assert await booked_all(tills)
+
+
 def hears_twice(replica: Runtime) -> None:
     """Let the consumer forget to acknowledge what it has committed, so that all of it comes again."""
     hearing, _ = replica._consumers
