@@ -37,8 +37,10 @@ def follow_task(command: FollowTask, past: Past, context: Context) -> Facts:
     if known.seen is None and command.fact != "task.created":
         raise Unavailable(f"The guardian has not heard of task {command.task_id} yet.")
     before = known.seen or TaskSeen(id=command.task_id, ticket_id=command.ticket_id)
-    left = max(0, before.retries_left - command.tries_spent)
-    task = TaskSeen.model_validate({**before.model_dump(), "retries_left": left, **command.changes})
+    left = before.retries_left - command.tries_spent
+    if command.fact == "task.retried":
+        left = before.max_retries
+    task = TaskSeen.model_validate({**before.model_dump(), "retries_left": max(0, left), **command.changes})
     heard = _heard(command, context)
     followed = GuardianTaskFollowed(task_id=task.id, ticket_id=task.ticket_id, task=task, **heard)
     facts = _told(followed, past, context)

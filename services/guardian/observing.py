@@ -152,13 +152,14 @@ AgentEvent = (
     | AgentAttemptBegan
     | AgentAttemptEnded
 )
-STATUS: dict[type[Event], str] = {
-    AgentDegraded: "DEGRADED",
-    AgentLost: "FAILED",
-    AgentRecovered: "IDLE",
-    AgentQuarantined: "QUARANTINED",
-    AgentReleased: "IDLE",
-    AgentDeregistered: "TERMINATED",
+STANDING: dict[type[Event], dict[str, Any]] = {
+    AgentRegistered: {"standing": "IDLE"},
+    AgentDegraded: {"standing": "DEGRADED"},
+    AgentLost: {"standing": "FAILED"},
+    AgentRecovered: {"standing": "IDLE"},
+    AgentQuarantined: {"quarantined": True},
+    AgentReleased: {"quarantined": False},
+    AgentDeregistered: {"standing": "TERMINATED"},
 }
 MORE: dict[type[Event], int] = {AgentAttemptBegan: 1, AgentAttemptEnded: -1}
 
@@ -167,10 +168,7 @@ def agent(event: AgentEvent) -> Commands:
     """What it says of itself, how it is, and how many tasks it has."""
     kept = {"capacity", "capabilities", "available"}
     changes = event.model_dump(include=kept, exclude_none=True)
-    if isinstance(event, AgentRegistered):
-        changes["status"] = "IDLE"
-    if status := STATUS.get(type(event)):
-        changes["status"] = status
+    changes |= STANDING.get(type(event), {})
     return [
         FollowAgent(
             fact=event.wire_name(),
@@ -243,8 +241,8 @@ HEARD: dict[type[Event], Reaction] = {
     TaskCancelled: task_cancelled,
     TaskRetried: task_retried,
     TaskReprioritised: task_reprioritised,
-    **dict.fromkeys((AgentRegistered, AgentUpdated, AgentAvailabilityChanged), agent),
-    **dict.fromkeys(STATUS, agent),
+    **dict.fromkeys((AgentUpdated, AgentAvailabilityChanged), agent),
+    **dict.fromkeys(STANDING, agent),
     **dict.fromkeys(MORE, agent),
     TicketOpened: ticket_opened,
     TicketEdited: ticket_edited,

@@ -37,7 +37,7 @@ class Ticket:
 
 @dataclass(frozen=True)
 class Fleet:
-    """All agents that have not left, and how many tasks of each priority are ready."""
+    """All agents that have not left or may come back into quarantine, and the ready tasks by priority."""
 
     by_id: Mapping[str, AgentSeen] = field(default_factory=dict)
     waiting: Mapping[Priority, int] = field(default_factory=dict)
@@ -58,8 +58,8 @@ def evolve_fleet(fleet: Fleet, event: GuardianAgentFollowed | GuardianWaitingFol
     match event:
         case GuardianAgentFollowed():
             others = {id_: agent for id_, agent in fleet.by_id.items() if id_ != event.agent_id}
-            left = event.agent.status == "TERMINATED"
-            return Fleet(others if left else {**others, event.agent_id: event.agent}, fleet.waiting)
+            gone = event.agent.standing == "TERMINATED" and not event.agent.quarantined
+            return Fleet(others if gone else {**others, event.agent_id: event.agent}, fleet.waiting)
         case GuardianWaitingFollowed():
             waiting = dict(fleet.waiting)
             for priority, more in ((event.before, -1), (event.after, 1)):

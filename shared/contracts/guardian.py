@@ -459,13 +459,21 @@ class AgentSeen(Contract):
     """An agent, as policies read it."""
 
     id: Key
-    status: str = Field(
-        default="IDLE", description="`IDLE`, `DEGRADED`, `FAILED`, `QUARANTINED` or `TERMINATED`."
+    standing: str = Field(
+        default="IDLE", description="`IDLE`, `DEGRADED`, `FAILED` or `TERMINATED`, in quarantine too."
+    )
+    quarantined: bool = Field(
+        default=False, description="Until it is released, whatever it does meanwhile: coming back ends none."
     )
     available: bool = True
     capacity: int = 1
     running: int = 0
     capabilities: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """Its standing, or `QUARANTINED`."""
+        return "QUARANTINED" if self.quarantined and self.standing != "TERMINATED" else self.standing
 
 
 class TicketSeen(Contract):

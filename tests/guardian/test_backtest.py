@@ -38,13 +38,15 @@ TASKS: dict[str, dict[str, Any]] = {
     "reprioritised": {"priority": "HIGH"},
 }
 AGENTS: dict[str, dict[str, Any]] = {
-    "registered": {"status": "IDLE", "capacity": 2},
+    "registered": {"standing": "IDLE", "capacity": 2},
     "attempt_began": {},
     "attempt_ended": {},
-    "degraded": {"status": "DEGRADED"},
-    "recovered": {"status": "IDLE"},
-    "lost": {"status": "FAILED"},
-    "deregistered": {"status": "TERMINATED"},
+    "degraded": {"standing": "DEGRADED"},
+    "recovered": {"standing": "IDLE"},
+    "lost": {"standing": "FAILED"},
+    "quarantined": {"quarantined": True},
+    "released": {"quarantined": False},
+    "deregistered": {"standing": "TERMINATED"},
 }
 TICKETS: dict[str, dict[str, Any]] = {
     "phase.ticket_opened": {},
@@ -54,18 +56,23 @@ TICKETS: dict[str, dict[str, Any]] = {
 FIRST = {"task": "created", "agent": "registered", "ticket": "phase.ticket_opened"}
 ONE = st.sampled_from("abc")
 LATE = st.sampled_from([0, 0, 0, 0, 30, 100, 400])
-HEARD = st.one_of(
-    st.tuples(st.just("task"), ONE, st.sampled_from(["created", *TASKS]), LATE),
-    st.tuples(st.just("agent"), ONE, st.sampled_from([*AGENTS]), LATE),
-    st.tuples(st.just("ticket"), ONE, st.sampled_from([*TICKETS]), LATE),
-)
+
+
+def heard(late: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
+    """A piece of news, so late."""
+    return st.one_of(
+        st.tuples(st.just("task"), ONE, st.sampled_from(["created", *TASKS]), late),
+        st.tuples(st.just("agent"), ONE, st.sampled_from([*AGENTS]), late),
+        st.tuples(st.just("ticket"), ONE, st.sampled_from([*TICKETS]), late),
+    )
+
+
+HEARD = heard(LATE)
 PASSING = st.tuples(st.sampled_from(["wait", "killed"]), st.sampled_from([10, 60, 200, 500]))
 KNOWN = [(kind, name, fact, 0) for kind, fact in FIRST.items() for name in "abc"]
 STEPS = st.lists(st.one_of(HEARD, HEARD, PASSING), min_size=30, max_size=60)
 JOURNALS = STEPS.map(lambda steps: KNOWN + steps)
-ON_TIME = st.lists(
-    st.one_of(HEARD.filter(lambda step: step[3] == 0), st.tuples(st.just("wait"), st.just(77))), min_size=30
-)
+ON_TIME = st.lists(st.one_of(heard(st.just(0)), st.tuples(st.just("wait"), st.just(77))), min_size=30)
 PROMPT = ON_TIME.map(lambda steps: KNOWN + steps)
 POLICIES = st.one_of(st.just(TRIGGERS), st.lists(st.sampled_from(TRIGGERS), min_size=1, unique_by=repr))
 

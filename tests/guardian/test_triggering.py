@@ -184,8 +184,8 @@ WAITING: dict[str, Any] = {
 
 def test_capacity_is_moved_from_who_cannot_do_the_task_to_who_can() -> None:
     guardian = watching(WAITING)
-    guardian.agent("bo", "registered", {"status": "IDLE", "capacity": 4, "capabilities": ["docs"]})
-    guardian.agent("cy", "registered", {"status": "IDLE", "capacity": 1, "capabilities": ["deploy"]})
+    guardian.agent("bo", "registered", {"capacity": 4, "capabilities": ["docs"]})
+    guardian.agent("cy", "registered", {"capacity": 1, "capabilities": ["deploy"]})
     guardian.agent("cy", "attempt_began", more=1)
     guardian.task("a", "created", {"priority": "CRITICAL", "required_capabilities": ["deploy"]})
     guardian.task("a", "ready", {"status": "ready"})
@@ -200,7 +200,7 @@ def test_capacity_is_moved_from_who_cannot_do_the_task_to_who_can() -> None:
 
 def test_while_there_is_room_it_is_looked_at_again_after_the_same_time() -> None:
     guardian = watching(WAITING)
-    guardian.agent("cy", "registered", {"status": "IDLE", "capacity": 1})
+    guardian.agent("cy", "registered", {"capacity": 1})
     guardian.task("a", "created", {"priority": "CRITICAL"})
     guardian.task("a", "ready", {"status": "ready"})
     guardian.wait(400)
