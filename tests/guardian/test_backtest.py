@@ -193,3 +193,15 @@ def test_a_backtest_of_another_cooldown_says_something_else() -> None:
     assert len(replayed(often, guardian.log, 0)) == len(guardian.met) == 3
     seldom = policy({"on": "task.retry_scheduled", "cooldown": "1h"}, shadow=True)
     assert len(replayed(seldom, guardian.log, 0)) == 1
+
+
+def test_a_moment_that_came_late_came_late_in_the_backtest_too() -> None:
+    guardian, tried = Guardian(), policy(TRIGGERS[0], shadow=True)
+    guardian.load(tried)
+    task(guardian, "a", "created", 0)
+    task(guardian, "a", "started", 0)
+    guardian.sleep(500)
+    task(guardian, "b", "created", 0)
+    guardian.wait(6)
+    assert told(replayed(tried, guardian.log, 0)) == told(guardian.met)
+    assert [type(met).__name__ for met in guardian.met] == ["GuardianPolicyMissed"]
