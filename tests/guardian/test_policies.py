@@ -281,6 +281,21 @@ async def test_a_policy_in_shadow_records_what_a_backtest_says(office: Office) -
     assert nothing["triggers"] == []
 
 
+async def test_a_backtest_goes_on_to_the_present_and_no_further(office: Office) -> None:
+    await office.task("saw")
+    await office.heard()
+
+    async def tested(lasting: str, **asked: str) -> Any:
+        document = {
+            "name": "p",
+            "triggers": [{"id": "t", "on": "task.created", "lasting": lasting, "actions": ["notify"]}],
+        }
+        return (await office.query("guardian.backtest", document=document, **asked))["triggers"]
+
+    assert len(await until(lambda: tested("1s"), SECONDS)) == 1
+    assert await tested("2h", until="2100-01-01T00:00:00Z") == []
+
+
 async def test_what_is_heard_too_late_is_recorded_and_nothing_is_done(a_world: World) -> None:
     await migrate(a_world.database_url, [service.name for service in (guardian, *OTHERS)])
     async with a_world.running(*OTHERS):

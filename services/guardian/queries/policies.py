@@ -1,7 +1,7 @@
 """Which policies are watched, what they did, and what one would have done."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, column, literal_column, select, table
@@ -77,7 +77,11 @@ async def list_triggers(query: ListTriggers, reading: Reading) -> Triggers:
 
 
 async def backtest(query: Backtest, reading: Reading) -> Triggers:
-    """Page by page from the beginning of the log: what was known at `first` is made of all before it."""
+    """Page by page from the beginning of the log: what was known at `first` is made of all before it.
+
+    Where nothing was heard any more, what was waited for is met all the same, up to now.
+    """
+    now = datetime.now(UTC)
     replay = Replay(sound(query.document))
     told: list[Triggered] = []
     gone_through, looked_at, position, heard_at = 0, 0, 0, None
@@ -91,8 +95,8 @@ async def backtest(query: Backtest, reading: Reading) -> Triggers:
         if gone_through % PAGE == 0:
             replay.forget()
         told += [_triggered(position, met) for met in replay.take(event, judging=judging)]
-    if end := query.until or heard_at:
-        told += [_triggered(position, met) for met in replay.until(end)]
+    ends = (query.until, heard_at if query.last is not None else None, now)
+    told += [_triggered(position, met) for met in replay.until(min(filter(None, ends)))]
     return Triggers(triggers=tuple(told[: query.limit]), looked_at=looked_at, cut=len(told) > query.limit)
 
 
