@@ -53,8 +53,8 @@ def follow_task(command: FollowTask, past: Past, context: Context) -> Facts:
 
 
 def _waits(task: TaskSeen | None) -> Priority | None:
-    """The priority under which a task is ready, if it is."""
-    return task.priority if task and task.status == "ready" else None
+    """The priority under which a task waits for somebody to take it, if it does."""
+    return task.priority if task and task.status == "ready" and not task.held else None
 
 
 def follow_agent(command: FollowAgent, past: Past, context: Context) -> Facts:

@@ -28,8 +28,10 @@ from shared.contracts.task import (
     TaskCompleted,
     TaskCreated,
     TaskFailed,
+    TaskHeld,
     TaskLeaseExpired,
     TaskReady,
+    TaskReleased,
     TaskReprioritised,
     TaskRetried,
     TaskRetryScheduled,
@@ -54,6 +56,8 @@ TaskEvent = (
     | TaskCancelled
     | TaskRetried
     | TaskReprioritised
+    | TaskHeld
+    | TaskReleased
 )
 IDLE: dict[str, Any] = {"agent_id": None, "ready_at": None, "started_at": None}
 
@@ -137,6 +141,11 @@ def task_retried(event: TaskRetried) -> Commands:
 def task_reprioritised(event: TaskReprioritised) -> Commands:
     """It is more urgent, or less."""
     return _task(event, event.at, {"priority": event.priority})
+
+
+def task_held(event: TaskHeld | TaskReleased) -> Commands:
+    """Its ticket keeps it from being handed out, or does so no more."""
+    return _task(event, event.at, {"held": isinstance(event, TaskHeld)}) if event.at else []
 
 
 AgentEvent = (
@@ -241,6 +250,8 @@ HEARD: dict[type[Event], Reaction] = {
     TaskCancelled: task_cancelled,
     TaskRetried: task_retried,
     TaskReprioritised: task_reprioritised,
+    TaskHeld: task_held,
+    TaskReleased: task_held,
     **dict.fromkeys((AgentUpdated, AgentAvailabilityChanged), agent),
     **dict.fromkeys(STANDING, agent),
     **dict.fromkeys(MORE, agent),

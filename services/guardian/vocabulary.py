@@ -40,6 +40,7 @@ VOCABULARIES: dict[Subject, Vocabulary] = {
                 "task_type": _TEXT,
                 "priority": _TEXT,
                 "status": _TEXT,
+                "held": _TRUTH,
                 "agent_id": _TEXT,
                 "attempt": _NUMBER,
                 "retries_left": _NUMBER,

@@ -56,10 +56,11 @@ def settle(decision: Decision, ticket: Ticket, after: str = "") -> tuple[str, ..
 def hold(decision: Decision, task: Task, ticket: Ticket) -> None:
     """Hold a task while there is a reason in its ticket, and let it go when there is none any more."""
     reasons = reasons_to_hold(task, ticket)
+    told = {"task_id": task.task_id, "ticket_id": task.ticket_id, "at": decision.at}
     if reasons and not task.held:
-        decision.record(TaskHeld(task_id=task.task_id, ticket_id=task.ticket_id))
+        decision.record(TaskHeld.model_validate(told))
     elif task.held and not reasons:
-        decision.record(TaskReleased(task_id=task.task_id, ticket_id=task.ticket_id))
+        decision.record(TaskReleased.model_validate(told))
 
 
 def _moved_on(task: Task, ticket: Ticket) -> str:

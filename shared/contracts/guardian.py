@@ -443,6 +443,7 @@ class TaskSeen(Contract):
         default="waiting",
         description="`waiting`, `ready`, `claimed`, `running`, `completed`, `failed` or `cancelled`.",
     )
+    held: bool = Field(default=False, description="Whether its ticket keeps it from being handed out.")
     agent_id: Key | None = None
     attempt: int = 0
     retries_left: int = 0

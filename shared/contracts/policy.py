@@ -75,6 +75,8 @@ TaskFact = Literal[
     "task.cancelled",
     "task.retried",
     "task.reprioritised",
+    "task.held",
+    "task.released",
 ]
 AgentFact = Literal[
     "agent.registered",

@@ -766,6 +766,7 @@ class TaskHeld(Event):
 
     task_id: Key
     ticket_id: Key
+    at: Moment | None = None
 
 
 class TaskReleased(Event):
@@ -773,6 +774,7 @@ class TaskReleased(Event):
 
     task_id: Key
     ticket_id: Key
+    at: Moment | None = None
 
 
 class TaskReprioritised(Event):
