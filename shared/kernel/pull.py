@@ -25,9 +25,10 @@ GRACE_SECONDS = 3.0
 API_SECONDS = 3.0
 """Nobody answers while a cluster chooses a leader: asking again meets the next one sooner than waiting."""
 IDLE_SECONDS = 10.0
-HEARTBEAT_SECONDS = 2.0
-SILENCE_SECONDS = 5.0
-"""Two heartbeats that did not come: the node that was to serve our requests is gone, and they with it."""
+CLUSTER_BEAT_SECONDS, BEAT_SECONDS = 2.0, 8.0
+"""How often the server says that a request still waits; a server on its own is missed by its connection."""
+SILENT_BEATS = 2.5
+"""So many that did not come: the node that was to serve our requests is gone, and they with it."""
 
 
 class ConsumerGone(Exception):
@@ -81,7 +82,7 @@ class Pull:
             left = deadline - monotonic()
             if left <= 0:
                 return []
-            await self._wait(min(left, HEARTBEAT_SECONDS))
+            await self._wait(min(left, self._beat))
         taken = [self._arrived.popleft() for _ in range(min(self._batch, len(self._arrived)))]
         await self._ask()
         return taken
@@ -104,6 +105,10 @@ class Pull:
             return f"the consumer is at {delivered}, its stream ends at {stream.state.last_seq}"
         return None
 
+    @property
+    def _beat(self) -> float:
+        return CLUSTER_BEAT_SECONDS if len(self._client.servers) > 1 else BEAT_SECONDS
+
     async def _ensure(self) -> None:
         try:
             await self._js.add_consumer(self._stream, self._config)
@@ -120,7 +125,7 @@ class Pull:
 
     async def _ask(self) -> None:
         now = monotonic()
-        if not self._requests or now - self._heard > SILENCE_SECONDS:
+        if not self._requests or now - self._heard > SILENT_BEATS * self._beat:
             self._requests.clear()
             self._heard = now
         self._requests = {inbox: r for inbox, r in self._requests.items() if r[0] > 0 and r[1] > now}
@@ -136,7 +141,7 @@ class Pull:
                 {
                     "batch": wanted,
                     "expires": int(EXPIRES_SECONDS * 1e9),
-                    "idle_heartbeat": int(HEARTBEAT_SECONDS * 1e9),
+                    "idle_heartbeat": int(self._beat * 1e9),
                 }
             ),
             reply=inbox,
