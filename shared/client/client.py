@@ -293,12 +293,11 @@ class Client:
         )
         async with aclosing(found):
             async for place, message in found:
-                headers = message.headers or {}
                 try:
-                    event = from_message(headers, message.data)
+                    event = from_message(message.headers or {}, message.data or b"")
                 except Unreadable:
                     continue
-                if headers["Nats-Subject"] == wire.event_subject(event.type, event.key):  # else it is a copy
+                if message.subject == wire.event_subject(event.type, event.key):  # else it is a copy
                     yield place, event
 
     def _forbidden(self, subject: str) -> Forbidden:

@@ -2,25 +2,31 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from time import monotonic
 
 import nats.errors
-import orjson
 from nats.aio.client import Client as Connection
 from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import RawStreamMsg
+from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from shared.kernel import wire
 from shared.kernel.waking import pinged
 
 PAGE = 256
-PAGE_BYTES = 8 * 2**20
+AT_ONCE = 32
+"""Most messages that are asked for side by side."""
 ANSWER_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 """How often a follower looks when it hears of nothing, and how long for what it has heard of."""
 PAUSE_SECONDS = 0.01
-DIRECT_GET = f"$JS.API.DIRECT.GET.{wire.EVENTS_STREAM}"
+EVERYTHING = "evt.>"
+NOTHING = (NotFoundError, ServiceUnavailableError, nats.errors.TimeoutError)
+"""There is no such message, or the connection was lost: the next page begins behind what has come."""
 
-Placed = tuple[int, Msg]
+Placed = tuple[int, RawStreamMsg]
 """A message, and its place in the stream."""
 
 
@@ -66,21 +72,41 @@ async def _expected(connection: Connection, subject: str, first: int, seconds: f
 
 
 async def _page(connection: Connection, subject: str, first: int) -> list[Placed]:
-    """The next messages of a subject (ADR-31 of NATS, batched); none behind the newest."""
-    inbox = connection.new_inbox()
-    subscription = await connection.subscribe(inbox)
-    wanted = {"seq": first, "next_by_subj": subject, "batch": PAGE, "max_bytes": PAGE_BYTES}
+    """The next messages of a subject; none behind the newest.
+
+    The broker is asked for one at a time: its quicker way, the direct get, can be turned against it (ADR 14).
+    Of everything it is known where the next ones are, so more and more are asked for at once.
+    """
+    stream = connection.jetstream(timeout=ANSWER_SECONDS)
     page: list[Placed] = []
-    try:
-        await connection.publish(DIRECT_GET, orjson.dumps(wanted), reply=inbox)
-        while True:
-            message = await subscription.next_msg(timeout=ANSWER_SECONDS)
-            headers = message.headers or {}
-            if "Status" in headers:  # the end of the page, or there is nothing
-                return page
-            page.append((int(headers["Nats-Sequence"]), message))
-    except nats.errors.TimeoutError:  # lost with a connection; the next page begins behind what has come
-        return page
-    finally:
-        if not connection.is_closed:
-            await subscription.unsubscribe()
+    at_once = 1
+    while len(page) < PAGE and (found := await _next(stream, subject, first)):
+        page.append(found)
+        first = found[0] + 1
+        if subject != EVERYTHING:
+            continue
+        behind = await asyncio.gather(*(_at(stream, place) for place in range(first, first + at_once)))
+        whole = [placed for placed in behind if placed]
+        page += whole
+        first += at_once
+        if len(whole) < at_once:
+            break
+        at_once = min(2 * at_once, AT_ONCE)
+    return page
+
+
+async def _next(stream: JetStreamContext, subject: str, first: int) -> Placed | None:
+    with suppress(*NOTHING):
+        return _placed(await stream.get_msg(wire.EVENTS_STREAM, first, subject, next=True))
+    return None
+
+
+async def _at(stream: JetStreamContext, place: int) -> Placed | None:
+    with suppress(*NOTHING):
+        return _placed(await stream.get_msg(wire.EVENTS_STREAM, place))
+    return None
+
+
+def _placed(message: RawStreamMsg) -> Placed:
+    assert message.seq is not None, "every stored message has its place"
+    return message.seq, message

@@ -11,8 +11,12 @@ from shared.stack.nats_config import NatsUser
 
 API = "$JS.API"
 STREAMS = (wire.COMMANDS_STREAM, wire.EVENTS_STREAM, wire.DEAD_STREAM)
-READING = (f"{API}.STREAM.INFO.{wire.EVENTS_STREAM}", f"{API}.DIRECT.GET.{wire.EVENTS_STREAM}")
-"""Reading what the stream holds. No consumer is needed for it, so none of another user can be altered."""
+READING = (f"{API}.STREAM.INFO.{wire.EVENTS_STREAM}", f"{API}.STREAM.MSG.GET.{wire.EVENTS_STREAM}")
+"""Reading what the stream holds. No consumer is needed for it, so none of another user can be altered.
+
+Never the direct get: its answer may be empty, and the sender says where it goes. An empty message is what the
+broker takes for the order to delete a stream.
+"""
 LISTENING = ("evt.>", "tel.>")
 
 

@@ -51,7 +51,8 @@ def nats_config(
     """Render the server's configuration. `listen` is host:port, `store` the folder of JetStream.
 
     Who comes without credentials is `default_user`; None refuses them. `sync_always` brings every message to
-    disk before it is acknowledged; else the server does so every two minutes.
+    disk before it is acknowledged; else the server does so every two minutes. Strict, it refuses requests to
+    JetStream with fields that it does not know, such as its own answers, which may be sent anywhere.
     """
     sync = ", sync_interval: always" if sync_always else ""
     anonymous = f"no_auth_user: {_quoted(default_user)}\n" if default_user else ""
@@ -60,7 +61,7 @@ def nats_config(
 server_name: {_quoted(server_name)}
 listen: {_quoted(listen)}
 max_payload: 1MB
-jetstream {{ store_dir: {_quoted(store)}{sync} }}
+jetstream {{ store_dir: {_quoted(store)}{sync}, strict: true }}
 authorization {{
   users: [
 {rendered}

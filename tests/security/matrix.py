@@ -74,7 +74,7 @@ def published() -> list[str]:
 def actor_publishes(name: str, subject: str) -> bool:
     """An agent or a person: its own commands, questions, and reading the stream of events."""
     own = re.fullmatch(rf"(cmd|ask)\.\w+\.\w+\.{name}", subject)
-    reads = subject in ("$JS.API.STREAM.INFO.EVENTS", "$JS.API.DIRECT.GET.EVENTS")
+    reads = subject in ("$JS.API.STREAM.INFO.EVENTS", "$JS.API.STREAM.MSG.GET.EVENTS")
     return bool(own) or subject.startswith("qry.") or reads
 
 

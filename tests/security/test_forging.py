@@ -88,11 +88,10 @@ async def kept(house: House, body: dict[str, Any]) -> int:
 
 
 async def copied(house: House, place: int, subject: str) -> None:
-    """As ann, have the broker send what is at that place to a subject of another's."""
-    async with connection(house.stack.nats_url("ann")) as (ann, forbidden):
-        await ann.publish(DIRECT_GET, json.dumps({"seq": place}).encode(), reply=subject)
-        await settled(ann)
-        assert forbidden == []
+    """Have the broker send what is at that place to a subject of another's, as only the operator may."""
+    async with connection(house.stack.nats_url()) as (operator, _):
+        await operator.publish(DIRECT_GET, json.dumps({"seq": place}).encode(), reply=subject)
+        await settled(operator)
 
 
 async def fits_a_command(house: House, lane: str) -> None:

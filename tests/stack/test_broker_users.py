@@ -130,7 +130,7 @@ def test_the_configuration_can_be_rendered_for_a_server_elsewhere() -> None:
         'server_name: "omoi"',
         'listen: "0.0.0.0:4222"',
         "max_payload: 1MB",
-        'jetstream { store_dir: "/data" }',
+        'jetstream { store_dir: "/data", strict: true }',
         "authorization {",
         "  users: [",
         '    { user: "phase", password: "quo\\"te", permissions: '
