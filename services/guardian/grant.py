@@ -68,12 +68,13 @@ def grant(command: GrantAuthority, past: Past, context: Context) -> Facts:
             f"{command.level.name} authority.",
             actor=command.actor,
         )
-    _refuse_beyond(command.level, "grant", context)
+    own = past.of(Grant, context.actor)
+    _refuse_beyond(command.level, "grant", own, context)
     before = past.of(Grant, command.actor)
-    _refuse_beyond(before.level, "replace", context)
+    _refuse_beyond(before.level, "replace", own, context)
     seconds = command.expires_in_seconds
     expires_at = context.at + timedelta(seconds=seconds) if seconds is not None else None
-    _refuse_longer(expires_at, past.of(Grant, context.actor), context)
+    _refuse_longer(expires_at, own, context)
     granted = GuardianAuthorityGranted(
         actor=command.actor,
         level=command.level,
@@ -94,7 +95,7 @@ def revoke(command: RevokeAuthority, past: Past, context: Context) -> Facts:
             "granted; what configuration grants ends with a change of OMOI_GRANTS.",
             actor=command.actor,
         )
-    _refuse_beyond(before.level, "take back", context)
+    _refuse_beyond(before.level, "take back", past.of(Grant, context.actor), context)
     revoked = GuardianAuthorityRevoked(
         actor=command.actor,
         level=before.level,
@@ -141,20 +142,25 @@ def _timer_key(actor: str) -> str:
     return f"grant-{actor}"
 
 
-def _refuse_beyond(level: Authority, verb: str, context: Context) -> None:
-    """Raises NotAuthorised where an authority is more than the sender's own."""
-    if level > context.authority:
+def _refuse_beyond(level: Authority, verb: str, own: Grant, context: Context) -> None:
+    """Raises NotAuthorised where an authority is more than the sender's own.
+
+    The log says what that is: the door may not have heard yet what was taken back a moment ago.
+    """
+    over = own.expires_at is not None and own.expires_at <= context.at
+    held = context.configured if over else max(context.configured, own.level)
+    if level > held:
         raise NotAuthorised(
-            f"{context.actor} has {context.authority.name} authority and cannot {verb} {level.name}. "
+            f"{context.actor} has {held.name} authority and cannot {verb} {level.name}. "
             f"Ask somebody who has {level.name}.",
             required=level.name,
-            held=context.authority.name,
+            held=held.name,
         )
 
 
 def _refuse_longer(expires_at: datetime | None, own: Grant, context: Context) -> None:
     """Raises GrantOutlastsOwn where the sender's own authority is a grant that ends before."""
-    if own.level is not context.authority or own.expires_at is None:
+    if context.configured >= own.level or own.expires_at is None:
         return
     if expires_at is None or expires_at > own.expires_at:
         until = moment_text(own.expires_at)

@@ -14,8 +14,9 @@ import structlog
 from shared.kernel import tracing
 from shared.kernel.decider import Lookup, NewerVersion
 from shared.kernel.desk import Desk, Missing
-from shared.kernel.draft import AuthorityOf, Draft, Wait
+from shared.kernel.draft import Draft, Wait
 from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome
+from shared.kernel.grants import Grants
 from shared.kernel.metrics import Metrics
 from shared.kernel.store import Appended, Held, Moved, Store, Stored
 
@@ -57,13 +58,13 @@ class Batcher:
         self,
         store: Store,
         find: Find,
-        authority: AuthorityOf,
+        grants: Grants,
         metrics: Metrics,
         committed: Callable[[int], None],
     ) -> None:
         self._store = store
         self._find = find
-        self._authority = authority
+        self._grants = grants
         self._metrics = metrics
         self._committed = committed
         self._queue: asyncio.Queue[Envelope] = asyncio.Queue(QUEUE_CAP)
@@ -216,7 +217,7 @@ class Batcher:
         started = perf_counter()
         found: dict[Lookup[Any], Any] = {}
         desk = Desk(self._store, self._cache, found)
-        draft = Draft(self._store, self._store.service.obeys, self._authority, desk, datetime.now(UTC))
+        draft = Draft(self._store, self._store.service.obeys, self._grants, desk, datetime.now(UTC))
         index = 0
         while index < len(envelopes):
             try:

@@ -80,6 +80,8 @@ class Context:
     """Whether it came on the durable lane: then its sender is not there to wait for the answer."""
     causation: str | None = None
     """Id of the event that made somebody send the command, if one did."""
+    configured: Authority = Authority.WORKER
+    """What configuration alone gives the actor; `authority` is that, or what the guardian granted if more."""
 
     def new_id(self, name: str) -> str:
         """An id for a thing the command makes: the same on every retry."""

@@ -1,6 +1,6 @@
 """Deciding a batch of commands in memory, in arrival order, each seeing the ones before it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from uuid_utils import uuid7
 
 from shared.contracts.command import CommandRefused
-from shared.contracts.messages import Authority, Command, Event, Result, moment_text
+from shared.contracts.messages import Command, Event, Result, moment_text
 from shared.kernel.decider import (
     NAMESPACE,
     CancelTimer,
@@ -29,15 +29,13 @@ from shared.kernel.decider import (
 )
 from shared.kernel.desk import Desk, Missing
 from shared.kernel.envelope import Answered, Broke, Deferred, Dropped, Envelope, Outcome, refusal_answer
+from shared.kernel.grants import Grants
 from shared.kernel.store import Batch, Held, Span, Store
 from shared.kernel.wire import KEY, MAX_EVENT_BYTES
 
 log = structlog.get_logger()
 NEVER_WAITS = timedelta(days=1)
 """A durable command's sender is not there to wait: it is decided as if its patience were over."""
-
-AuthorityOf = Callable[[str], Authority]
-"""What an actor may do now: a command that has waited is judged by what holds when it is decided."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,8 @@ class Draft:
 
     store: Store
     rules: Mapping[type[Command], Rule[Any]]
-    authority: AuthorityOf
+    grants: Grants
+    """A command that has waited is judged by what holds when it is decided."""
     desk: Desk
     now: datetime
     batch: Batch = field(default_factory=Batch)
@@ -138,7 +137,7 @@ class Draft:
             raise envelope.refusal
         command = envelope.command
         assert command is not None, "a command, or the refusal of the door"
-        held = self.authority(envelope.actor)
+        held = self.grants.of(envelope.actor)
         if held < command.authority:
             raise NotAuthorised(
                 f"{envelope.actor} has {held.name} authority; {envelope.name} needs "
@@ -150,7 +149,7 @@ class Draft:
 
     def _context(self, envelope: Envelope) -> Context:
         received = envelope.received_at - NEVER_WAITS if envelope.durable else envelope.received_at
-        authority = self.authority(envelope.actor)
+        authority = self.grants.of(envelope.actor)
         return Context(
             envelope.id,
             envelope.actor,
@@ -159,6 +158,7 @@ class Draft:
             received,
             envelope.durable,
             envelope.causation,
+            self.grants.configured(envelope.actor),
         )
 
     def _effects(self, facts: Facts) -> Effects:

@@ -32,9 +32,13 @@ class Grants:
         self._configured = configured
         self._granted: dict[str, Grant] = {}
 
+    def configured(self, actor: str) -> Authority:
+        """What configuration alone lets an actor do."""
+        return self._configured.get(actor, Authority.WORKER)
+
     def of(self, actor: str) -> Authority:
         """What an actor may do now; a WORKER's work where nothing is granted."""
-        configured = self._configured.get(actor, Authority.WORKER)
+        configured = self.configured(actor)
         granted = self._granted.get(actor)
         return configured if granted is None else max(configured, granted.level_at(datetime.now(UTC)))
 

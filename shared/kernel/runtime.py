@@ -166,7 +166,7 @@ class Runtime:
         self._leases = Leases(self._pool, [RELAY, *working, *(effect.name for effect in effects)])
         self._activities = Activities(service, self._reading, self._client, self._leases, self._metrics)
         self._telemetry = Telemetry(service, self._reading, self._client, self._leases)
-        self._batcher = Batcher(self._store, self._find, self._grants.of, self._metrics, self._committed)
+        self._batcher = Batcher(self._store, self._find, self._grants, self._metrics, self._committed)
         self.vitals = Vitals(self._store, self._client, self._metrics, self.problems)
         self._relay = Relay(
             self._store,

@@ -76,6 +76,7 @@ class Scenario:
     found: Mapping[type[Lookup[Any]], Callable[[Any], Any]] = field(default_factory=dict)
     actor: str = "ann"
     authority: Authority = Authority.WORKER
+    configured: Authority | None = None
     now: datetime = NOON
     waited: timedelta = timedelta()
     command: Command | None = None
@@ -88,9 +89,11 @@ class Scenario:
         """Let the index answer `lookup` so."""
         return replace(self, found={**self.found, lookup: answer})
 
-    def by(self, actor: str, authority: Authority = Authority.WORKER) -> "Scenario":
-        """Let `actor` send the command."""
-        return replace(self, actor=actor, authority=authority)
+    def by(
+        self, actor: str, authority: Authority = Authority.WORKER, configured: Authority | None = None
+    ) -> "Scenario":
+        """Let `actor` send the command, whose authority is all `configured` if nothing else is said."""
+        return replace(self, actor=actor, authority=authority, configured=configured)
 
     def at(self, now: datetime) -> "Scenario":
         """Let the command be decided at `now`."""
@@ -109,7 +112,14 @@ class Scenario:
         assert self.command is not None, "say .when(command) first"
         history = History(self.aggregates, self.past, self.found)
         received_at = self.now - self.waited
-        context = Context(f"command-{len(self.past)}", self.actor, self.authority, self.now, received_at)
+        context = Context(
+            f"command-{len(self.past)}",
+            self.actor,
+            self.authority,
+            self.now,
+            received_at,
+            configured=self.authority if self.configured is None else self.configured,
+        )
         facts = list(self.rules[type(self.command)](self.command, history, context))
         for fact in facts:
             if isinstance(fact, Event):

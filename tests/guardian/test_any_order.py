@@ -44,7 +44,8 @@ class Granting(RuleBasedStateMachine):
         """Have a command decided as the kernel does; whether it was taken."""
         if held < command.authority:
             return False
-        context = Context("c", sender, held, self.now, self.now)
+        configured = CONFIGURED.get(sender, Authority.WORKER)
+        context = Context("c", sender, held, self.now, self.now, configured=configured)
         try:
             facts = guardian.obeys[type(command)](command, self.past, context)
         except Refused:

@@ -111,8 +111,20 @@ def test_what_is_more_than_ones_own_is_not_replaced_by_less() -> None:
 @pytest.mark.parametrize("seconds", [None, 61])
 def test_who_has_it_for_a_time_cannot_grant_for_longer(seconds: float | None) -> None:
     own = was_given("ann", Authority.GUARDIAN, LATER)
-    SCENARIO.given(own).when(give(seconds=seconds)).then_refused(GrantOutlastsOwn)
-    SCENARIO.given(own).when(give(seconds=60)).then_events(was_given(expires_at=LATER))
+    granted = SCENARIO.given(own).by("ann", Authority.GUARDIAN, configured=Authority.WORKER)
+    granted.when(give(seconds=seconds)).then_refused(GrantOutlastsOwn)
+    granted.when(give(seconds=60)).then_events(was_given(expires_at=LATER))
+
+
+@pytest.mark.parametrize("command", [give("carl"), take("carl")])
+def test_what_was_taken_back_is_over_before_the_door_has_heard_of_it(
+    command: GrantAuthority | RevokeAuthority,
+) -> None:
+    carl, own = was_given("carl"), was_given(level=Authority.GUARDIAN, expires_at=LATER)
+    bob = SCENARIO.given(carl, own).by("bob", Authority.GUARDIAN, configured=Authority.WORKER).when(command)
+    bob.given(was_taken(Authority.GUARDIAN)).then_refused(NotAuthorised, held="WORKER")
+    bob.at(LATER).then_refused(NotAuthorised, held="WORKER")
+    bob.by("bob", Authority.GUARDIAN).given(was_taken(Authority.GUARDIAN)).decide()  # configuration gives it
 
 
 def test_what_configuration_gives_does_not_end_with_a_lesser_grant() -> None:

@@ -48,7 +48,7 @@ class Replica:
         self._append = self.store.append
         self.store.append = self._maybe_append  # type: ignore[method-assign]
         self.dies: str | None = None
-        self.batcher = Batcher(self.store, self._find, Grants({}).of, Metrics(), lambda _: None)
+        self.batcher = Batcher(self.store, self._find, Grants({}), Metrics(), lambda _: None)
         self.task = asyncio.create_task(self.batcher.run())
 
     async def _find(self, lookup: Lookup[Any]) -> Any:
