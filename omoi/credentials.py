@@ -1,6 +1,7 @@
 """The file of passwords: every user of the broker, and every service's role in the database."""
 
 import json
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from shared.client import ClientError
+from shared.contracts.messages import KEY_PATTERN
 from shared.kernel.database import role_of
 from shared.stack.home import write_private
 
@@ -50,13 +52,19 @@ def read(file: Path) -> Credentials:
     """The passwords of a file; raises `CredentialsProblem` when it holds none."""
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
-        return Credentials(dict(told["nats"]), dict(told["postgres"]))
+        found = Credentials(dict(told["nats"]), dict(told["postgres"]))
     except FileNotFoundError as missing:
         raise CredentialsProblem(
             f"There is no {file}. `omoi credentials create {file}` makes it."
         ) from missing
     except (ValueError, KeyError, TypeError) as error:
         raise CredentialsProblem(f"{file} is no file of credentials: {error!r}.") from error
+    # A name becomes a token of the subjects that its user may publish: `*` would be every name.
+    if odd := [name for name in (*found.nats, *found.postgres) if not re.fullmatch(KEY_PATTERN, name)]:
+        raise CredentialsProblem(
+            f"{file} names {odd[0]!r}, which can be nobody's name: a name is 1 to 64 letters, digits, - and _."
+        )
+    return found
 
 
 def complete(

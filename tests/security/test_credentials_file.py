@@ -108,6 +108,16 @@ def test_a_file_that_holds_no_credentials_is_told_from_one_that_does(tmp_path: P
     assert "is no file of credentials" in refused.output
 
 
+@pytest.mark.parametrize("name", ["*", "ann.>", ">", ""])
+def test_a_name_in_the_file_that_would_be_every_name_is_refused(file: Path, name: str) -> None:
+    told = held(file)
+    told["nats"][name] = "secret"
+    file.write_text(json.dumps(told))
+    refused = omoi("nats-config", "--credentials", file)
+    assert refused.exit_code == 1
+    assert "can be nobody's name" in " ".join(refused.output.split())
+
+
 def test_a_file_from_before_a_service_came_says_so(file: Path) -> None:
     told = held(file)
     del told["nats"]["guardian"]
