@@ -62,7 +62,7 @@ def read(file: Path) -> Credentials:
     # A name becomes a token of the subjects that its user may publish: `*` would be every name.
     if odd := [name for name in (*found.nats, *found.postgres) if not re.fullmatch(KEY_PATTERN, name)]:
         raise CredentialsProblem(
-            f"{file} names {odd[0]!r}, which can be nobody's name: a name is 1 to 64 letters, digits, - and _."
+            f"{file} names {odd[0]!r}, which can be nobody's name: that is 1 to 64 letters, digits, - and _."
         )
     return found
 
