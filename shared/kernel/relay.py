@@ -50,10 +50,11 @@ class StreamRewound(Exception):
 
 
 class Held(NamedTuple):
-    """An event that the broker holds: its position in the log, its sequence in the stream."""
+    """An event that the broker holds: its position in the log, its sequence in the stream, its id."""
 
     position: int
     sequence: int
+    id: str = ""
 
 
 def event_headers(service: str, row: asyncpg.Record) -> dict[str, str]:
@@ -274,11 +275,14 @@ class Relay:
         return ours and int(headers.get(wire.POSITION, 0)) >= position
 
     async def _refuse_rewind(self) -> None:
-        held, head = (await self._last_held()).position, await self._store.head()
-        if held > head:
+        held = await self._last_held()
+        written = await self._store.events_between(held.position, held.position)
+        # Not only beyond the end: what is committed after a restore takes the same positions again.
+        if held.position and [str(row["id"]) for row in written] != [held.id]:
             raise StoreRewound(
-                f"the broker holds {self._service}'s event {held}, its database ends at {head}: the database "
-                f"was restored to the past. Purge the stream {wire.EVENTS_STREAM} to publish the log anew."
+                f"the broker holds an event {held.position} that {self._service} has not committed: the "
+                "database was restored to the past. "
+                f"Purge the stream {wire.EVENTS_STREAM} to publish the log anew."
             )
 
     async def _last_held(self) -> Held:
@@ -292,7 +296,8 @@ class Relay:
             headers = message.headers or {}
             # Who may read the stream can have the broker copy an event of another service to any subject.
             if headers.get(wire.CE_SOURCE) == wire.source_of(self._service):
-                held = max(held, Held(int(headers.get(wire.POSITION, 0)), message.seq or 0))
+                position = int(headers.get(wire.POSITION, 0))
+                held = max(held, Held(position, message.seq or 0, headers.get(wire.CE_ID, "")))
         return held
 
     async def _refill(self, held: Held, cursor: int, reason: str) -> None:

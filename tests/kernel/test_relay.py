@@ -14,6 +14,7 @@ from nats.js.errors import NotFoundError
 
 from shared.kernel import relay
 from shared.kernel.relay import LEASE, Relay
+from shared.kernel.runtime import Runtime
 from shared.stack import Stack
 from shared.testing.world import World, until
 from tests.kernel import book, ear, process, till
@@ -303,23 +304,44 @@ async def test_a_broker_killed_under_load_gets_every_event_and_no_place_is_used_
     await check_log(frail)
 
 
+async def restore(world: World) -> None:
+    """Take the database of tills back to its second event."""
+    await world.execute(
+        "DELETE FROM till.events WHERE position > 2; DELETE FROM till.till_index; DELETE FROM till.commands;"
+        "UPDATE till.checkpoints SET position = 2 WHERE source = 'till';"
+        "DELETE FROM till.streams WHERE id NOT IN (SELECT stream FROM till.events)"
+    )
+
+
+async def knows_of_the_restore(serving: Runtime) -> bool:
+    """Whether the service says why it publishes nothing."""
+    return any("restored to the past" in problem for problem in serving.problems())
+
+
+async def test_what_is_committed_after_a_restore_does_not_hide_it(tills: World) -> None:
+    async with tills.running(till.till):
+        await open_all(tills, TILLS)
+        await until(lambda: copied(tills), 10)
+    await restore(tills)
+    held = (await tills.client.jetstream().stream_info("EVENTS")).state.messages
+    async with tills.running(till.till) as [serving]:
+        await until(lambda: knows_of_the_restore(serving), 10)
+        await open_all(tills, [f"new-{number}" for number in range(len(TILLS) + 2)])
+    assert len(await log(tills)) > held
+    async with tills.running(till.till) as [serving]:
+        await until(lambda: knows_of_the_restore(serving), 10)
+    assert (await tills.client.jetstream().stream_info("EVENTS")).state.messages == held
+
+
 async def test_a_database_restored_to_the_past_stops_the_relay_until_the_stream_is_purged(
     tills: World,
 ) -> None:
     async with tills.running(till.till):
         await open_all(tills, TILLS)
         await until(lambda: copied(tills), 10)
-    await tills.execute(
-        "DELETE FROM till.events WHERE position > 2; DELETE FROM till.till_index; DELETE FROM till.commands;"
-        "UPDATE till.checkpoints SET position = 2 WHERE source = 'till';"
-        "DELETE FROM till.streams WHERE id NOT IN (SELECT stream FROM till.events)"
-    )
+    await restore(tills)
     async with tills.running(till.till) as [serving]:
-
-        async def says_so() -> bool:
-            return any("restored to the past" in problem for problem in serving.problems())
-
-        await until(says_so, 10)
+        await until(lambda: knows_of_the_restore(serving), 10)
         await tills.client.jetstream().purge_stream("EVENTS")
         await until(lambda: copied(tills), 20)
 
