@@ -103,6 +103,8 @@ def print_nats_config(
     """Print a NATS server's configuration: every user, and what each may publish and hear."""
     from omoi.permissions import users
 
+    if route and not cluster:
+        raise typer.BadParameter("A route leads to another server of a cluster: name it with --cluster.")
     try:
         held = read(file)
         _refuse_incomplete(held)

