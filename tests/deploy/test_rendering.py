@@ -1,5 +1,6 @@
 """Each overlay renders, is valid Kubernetes, and runs under the strictest pod security."""
 
+import re
 from copy import deepcopy
 from itertools import chain
 from pathlib import Path
@@ -111,6 +112,17 @@ def test_nothing_secret_is_in_the_tree_and_what_is_asked_for_is_documented(name:
     asked = set(chain.from_iterable(map(_secrets, pods(found).values())))
     missing = {secret for secret in asked if secret not in guide and secret[5:] not in service_names()}
     assert not missing
+
+
+def test_an_upgrade_makes_the_roles_that_the_migration_needs_and_nothing_else() -> None:
+    guide = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
+    [selected] = re.findall(r"--selector 'app\.kubernetes\.io/component in \((.+)\)'", guide)
+    found = {
+        (one["kind"], one["metadata"]["name"])
+        for one in overlay("production")
+        if one["metadata"].get("labels", {}).get("app.kubernetes.io/component") in selected.split(", ")
+    }
+    assert found == {("Cluster", "postgres"), ("Job", "migrate")}
 
 
 def _secrets(value: Any) -> set[str]:
