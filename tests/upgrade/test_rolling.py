@@ -147,8 +147,6 @@ async def check(world: World, answers: dict[str, dict[str, Any]]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.slow
-@pytest.mark.timeout(600)
 async def test_releases_take_turns_under_load(a_world: World) -> None:
     await a_world.install(purse.purse, tables=[purse.metadata])
     await a_world.install(porter.porter)
