@@ -67,7 +67,7 @@ up: setup ## Start every service, with Postgres and NATS, until Ctrl-C
 # A worker for each processor, with servers of its own; a module stays with one, which makes its fixtures once.
 .PHONY: test
 test: setup ## Run the tests
-	@$(BIN)/pytest -n logical --dist loadscope
+	@$(BIN)/pytest -n logical --dist loadscope --no-loadscope-reorder
 
 .PHONY: test-slow
 test-slow: setup ## Run the tests that take minutes

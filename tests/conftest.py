@@ -26,6 +26,15 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--stack=external names one broker, for one worker: run it with -n 0.")
 
 
+LONG = ("system", "cluster", "worker", "security", "guardian")
+"""Folders whose modules take minutes: begun last, one of them would keep a worker busy alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long; else the order stays."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
 @pytest.fixture(scope="session")
 def own_folder() -> Iterator[Path]:
     """A folder for servers that run under another account.
