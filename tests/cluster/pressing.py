@@ -16,6 +16,7 @@ import orjson
 from nats.aio.client import Client
 
 from shared.kernel import wire
+from shared.kernel.ending import end_all
 from shared.kernel.servers import nats_servers
 from shared.testing.world import World, until
 from tests.kernel.load import Answers, Given, mixture, payments
@@ -141,11 +142,10 @@ async def pressing(
     running = asyncio.create_task(made.run(asked, durable))
     try:
         yield made
-        running.cancel()
-        await asyncio.wait([running])
+        await end_all([running])
         await made.settled()
     finally:
-        running.cancel()
+        await end_all([running])
         for client in clients:
             await client.close()
 

@@ -1,8 +1,8 @@
 """What docs/operations.md says to do when durable commands are lost brings back what reactions had sent."""
 
-import asyncio
 from pathlib import Path
 
+from shared.kernel.ending import end_all
 from shared.testing.world import World, until
 from tests.kernel import ear, till
 from tests.kernel.ledger import heard_all, log
@@ -37,8 +37,7 @@ async def test_commands_of_reactions_that_were_lost_are_sent_again_and_none_take
         final(await press(a_world, payments(20, ["a", "b"], "decided")))
         await until(all_heard, 30)
         [taking] = [task for task in hearing._tasks if task.get_name() == "durable"]
-        taking.cancel()
-        await asyncio.wait([taking])
+        await end_all([taking])
         final(await press(a_world, payments(20, ["a", "b"], "lost")))
         await until(all_reacted, 30)
         await a_world.client.jetstream().delete_stream("COMMANDS")

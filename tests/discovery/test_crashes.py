@@ -17,6 +17,7 @@ from services.discovery import queries
 from services.discovery.discovery import DiscoveryNotFound
 from services.discovery.service import discovery
 from services.scheduler.service import scheduler
+from shared.kernel.ending import end_all
 from shared.kernel.schema import migrate
 from shared.testing.world import World, until
 from tests.discovery.conftest import BUG, SECONDS, Bench
@@ -152,8 +153,7 @@ async def crash(world: World, service: str, step: str, event: str) -> Readers:
                 return readers.rounds > seen + 2 or reading.done()
 
             await until(seen_by_readers, seconds=SECONDS)
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            await end_all([reading])
             assert answer["ok"], answer
             told = answer["result"]
             assert (told["discovery_id"], told["spawned_task_id"]) == ("d-1", "glue")

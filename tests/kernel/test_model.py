@@ -18,6 +18,7 @@ from shared.contracts.messages import Command
 from shared.kernel.batcher import Batcher
 from shared.kernel.database import open_pool
 from shared.kernel.decider import Lookup
+from shared.kernel.ending import end_all
 from shared.kernel.envelope import Envelope, Outcome, answer_of
 from shared.kernel.grants import Grants
 from shared.kernel.metrics import Metrics
@@ -198,8 +199,7 @@ class TwoReplicas(RuleBasedStateMachine):
         self.compare(command_id, command, self.run(self.replicas[1 - replica].give(command_id, command)))
 
     async def _bury(self, replica: Replica) -> None:
-        replica.task.cancel()
-        await asyncio.wait([replica.task])
+        await end_all([replica.task])
 
     @rule(batch=st.lists(st.builds(till.Pay, till_id=tills_, coins=st.integers(1, 5)), min_size=2))
     def at_both(self, batch: list[Command]) -> None:
