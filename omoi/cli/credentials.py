@@ -6,10 +6,14 @@ from typing import Annotated
 import bcrypt
 import typer
 
-from omoi.cli.console import REFUSED, err, out
+from omoi.cli.console import REFUSED, err, out, settings
 from omoi.credentials import Credentials, CredentialsProblem, complete, read
 from omoi.services import service_names
+from shared.contracts.messages import ANONYMOUS
 from shared.stack import OPERATOR, ROUTES, Cluster, nats_config
+from shared.stack.guests import guests
+from shared.stack.nats_config import is_variable, variable
+from shared.stack.passwords import known_passwords
 
 app = typer.Typer(
     no_args_is_help=True, help="Passwords for the broker and the database, in one private file."
@@ -85,7 +89,17 @@ def url(
 
 
 def print_nats_config(
-    file: FileOption,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--credentials",
+            metavar="FILE",
+            envvar="OMOI_CREDENTIALS",
+            help="The file of credentials. Without it: the users of the stack in OMOI_HOME, and where there "
+            "is none, passwords that the server reads from its environment.",
+            dir_okay=False,
+        ),
+    ] = None,
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where the server listens.")
     ] = "0.0.0.0:4222",
@@ -106,15 +120,30 @@ def print_nats_config(
     if route and not cluster:
         raise typer.BadParameter("A route leads to another server of a cluster: name it with --cluster.")
     try:
-        held = read(file)
-        _refuse_incomplete(held)
+        known = _known(file)
     except CredentialsProblem as problem:
         raise _fail(problem) from None
-    hashed = {user: _hashed(password) for user, password in held.nats.items() if user != ROUTES}
-    node = Cluster(cluster, held.nats[ROUTES], cluster_listen, tuple(route or ())) if cluster else None
-    out.file.write(
-        nats_config(users(hashed), hashed, listen=listen, store=store, server_name=name, cluster=node)
-    )
+    if cluster and ROUTES not in known:
+        raise typer.BadParameter("A cluster's servers have a password among them: name --credentials FILE.")
+    told = {user: _told(password) for user, password in known.items() if user != ROUTES}
+    node = Cluster(cluster, known[ROUTES], cluster_listen, tuple(route or ())) if cluster else None
+    out.file.write(nats_config(users(told), told, listen=listen, store=store, server_name=name, cluster=node))
+
+
+def _known(file: Path | None) -> dict[str, str]:
+    """Passwords by user: of the file, else of the stack in the home, else names of variables."""
+    if file is not None:
+        held = read(file)
+        _refuse_incomplete(held)
+        return held.nats
+    home = settings().home
+    if of_home := {**guests(home), **known_passwords(home)}:
+        return {name: password for name, password in of_home.items() if name != ANONYMOUS}
+    return {name: variable(f"OMOI_NATS_PASSWORD_{name.upper()}") for name in (OPERATOR, *service_names())}
+
+
+def _told(password: str) -> str:
+    return password if is_variable(password) else _hashed(password)
 
 
 def _refuse_incomplete(held: Credentials) -> None:

@@ -1,6 +1,7 @@
 """The configuration of a NATS server: its users, what each may do, its JetStream store."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -90,7 +91,18 @@ def _user(user: NatsUser, password: str) -> str:
         *(["allow_responses: true"] if user.allow_responses and user.publish is not None else []),
     ]
     permissions = f", permissions: {{ {', '.join(rules)} }}" if rules else ""
-    return f"{{ user: {_quoted(user.name)}, password: {_quoted(password)}{permissions} }}"
+    told = password if is_variable(password) else _quoted(password)
+    return f"{{ user: {_quoted(user.name)}, password: {told}{permissions} }}"
+
+
+def variable(name: str) -> str:
+    """A password that the server reads from its environment when it starts."""
+    return f"${name}"
+
+
+def is_variable(password: str) -> bool:
+    """Whether it stands for a variable of the server's environment; a hash begins with `$2`."""
+    return re.fullmatch(r"\$[A-Z][A-Z0-9_]*", password) is not None
 
 
 def _rule(subjects: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import bcrypt
@@ -10,6 +11,8 @@ from typer.testing import CliRunner, Result
 
 from omoi.cli import app
 from omoi.services import service_names
+from shared.stack import stable_passwords
+from shared.stack.binaries import nats_server
 
 
 def omoi(*arguments: object) -> Result:
@@ -106,6 +109,37 @@ def test_a_file_that_holds_no_credentials_is_told_from_one_that_does(tmp_path: P
     refused = omoi("nats-config", "--credentials", broken)
     assert refused.exit_code == 1
     assert "is no file of credentials" in refused.output
+
+
+def test_without_a_file_the_configuration_names_variables_for_the_passwords(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMOI_HOME", str(tmp_path))
+    printed = omoi("nats-config")
+    assert printed.exit_code == 0
+    for name in ("operator", *service_names()):
+        assert f'user: "{name}", password: $OMOI_NATS_PASSWORD_{name.upper()}' in printed.output
+    configuration = tmp_path / "nats.conf"
+    configuration.write_text(printed.output)
+    passwords = {f"OMOI_NATS_PASSWORD_{name.upper()}": f"secret-{name}" for name in service_names()}
+    checked = subprocess.run(
+        [nats_server(), "-t", "-c", str(configuration)],
+        env=passwords | {"OMOI_NATS_PASSWORD_OPERATOR": "secret"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_without_a_file_the_users_of_the_home_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMOI_HOME", str(tmp_path))
+    passwords = stable_passwords(tmp_path, ["operator", "anonymous", *service_names()])
+    printed = omoi("nats-config").output
+    assert [name for name in passwords if f'user: "{name}"' in printed] == ["operator", *service_names()]
+    assert not [password for password in passwords.values() if password in printed]
 
 
 @pytest.mark.parametrize("name", ["*", "ann.>", ">", ""])
