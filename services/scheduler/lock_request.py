@@ -10,6 +10,7 @@ from services.scheduler.lock import Hold, Lock, Waiter
 from services.scheduler.lock_holder import LockHolder, Request
 from services.scheduler.locking import (
     Asked,
+    again,
     cycle_of,
     denied,
     deny,
@@ -89,9 +90,23 @@ def acquire_locks(command: AcquireLocks, past: Past, context: Context) -> Facts:
     if request := decision.of(LockHolder, asked.task_id).waiting.get(asked.request_id):
         return _end_waiting(decision, asked, request)
     if not in_the_way(decision, asked):
+        _refuse_closing(decision, asked)
         granted = grant(decision, asked)
         return [*decision.facts, Locks(granted=True, request_id=asked.request_id, locks=granted)]
     return _not_at_once(decision, asked, command)
+
+
+def _refuse_closing(decision: Decision, asked: Asked) -> None:
+    """Who waits may not take what those wait for who stand before it: it would wait for itself."""
+    waiting = decision.of(LockHolder, asked.task_id).waiting
+    if not waiting:
+        return
+    trial = Decision(decision, decision.context)
+    grant(trial, asked)
+    for request in waiting.values():
+        if cycle := cycle_of(trial, again(asked.task_id, request)):
+            denied(decision, asked, "Those who wait for it are waited for.")
+            raise _deadlock(cycle).noting(decision.facts)
 
 
 def _refuse_strangers(decision: Decision, asked: Asked, request: Request | None) -> None:

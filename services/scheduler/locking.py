@@ -106,7 +106,7 @@ def cycle_of(decision: Decision, asked: Asked) -> list[str]:
     while unseen:
         task_id = unseen.pop()
         for request in decision.of(LockHolder, task_id).waiting.values():
-            for further in _ids(in_the_way(decision, _again(task_id, request)).values()):
+            for further in _ids(in_the_way(decision, again(task_id, request)).values()):
                 if further == asked.task_id:
                     return _path(reached_from, task_id, asked.task_id)
                 if further not in reached_from:
@@ -132,7 +132,8 @@ def _path(reached_from: dict[str, str], last: str, first: str) -> list[str]:
     return backwards[::-1]
 
 
-def _again(task_id: str, request: Request, ticket_id: str | None = None) -> Asked:
+def again(task_id: str, request: Request, ticket_id: str | None = None) -> Asked:
+    """What a request that stands in line asks for."""
     return Asked(
         request_id=request.request_id,
         task_id=task_id,
@@ -281,7 +282,7 @@ def denied(decision: Decision, asked: Asked, reason: str) -> None:
 
 def deny(decision: Decision, task_id: str, request: Request, reason: str) -> None:
     """Take a request out of all lines it stands in; those behind it may go on."""
-    asked = _again(task_id, request, decision.of(Task, task_id).ticket_id or None)
+    asked = again(task_id, request, decision.of(Task, task_id).ticket_id or None)
     denied(decision, asked, reason)
     decision.record(CancelTimer(f"lock-wait-{request.request_id}"))
     for wish in request.resources:
@@ -304,7 +305,7 @@ def _serve(decision: Decision, task_id: str) -> None:
     for request_id, request in decision.of(LockHolder, task_id).waiting.items():
         if request_id not in decision.of(LockHolder, task_id).waiting:
             continue  # granted with the one before
-        asked = _again(task_id, request, decision.of(Task, task_id).ticket_id or None)
+        asked = again(task_id, request, decision.of(Task, task_id).ticket_id or None)
         if not in_the_way(decision, asked):
             grant(decision, asked)
             decision.record(CancelTimer(f"lock-wait-{request_id}"))

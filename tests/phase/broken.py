@@ -52,7 +52,7 @@ BROKEN: dict[str, tuple[str, str, int, str, str]] = {
         "name",
         "name is given twice",
     ),
-    "two documents": ("columns:\n", "---\ncolumns:\n", 26, "", "one workflow"),
+    "two documents": ("columns:\n", "---\ncolumns:\n", 26, "", "one document"),
     "control character": ("name: Doing", "name: Do\x07ing", 10, "", "no character U+0007"),
     "NUL": ("name: Doing", 'name: "Do\\0ing"', 10, "phases[1].name", "U+0000 cannot be stored"),
     "half of a pair": ("name: Doing", 'name: "\\uD800"', 10, "phases[1].name", "U+D800 cannot be stored"),

@@ -268,6 +268,22 @@ def test_tasks_that_would_wait_for_each_other_are_told_the_cycle() -> None:
     assert line(shop, "1.py") == []
 
 
+def test_who_waits_may_not_take_what_those_before_it_wait_for() -> None:
+    shop = Workshop()
+    get(shop, "t1", mode="shared")
+    wishes = (LockWish(resource_key="a.py"), LockWish(resource_key="b.py", mode="shared"))
+    with pytest.raises(Waiting):
+        shop.do(AcquireLocks(resources=wishes, task_id="t3", agent_id="bob", wait_seconds=600))
+    line_up(shop, "t2", mode="shared")
+    get(shop, "t2", "b.py", mode="shared")  # which t3 may share
+    with pytest.raises(LockDeadlock) as refused:
+        shop.do(acquire("t2", "b.py", mode="exclusive"))
+    assert refused.value.details["cycle"] == ["t2", "t3", "t2"]
+    hold = shop.past.of(Lock, "b.py").held_by("t2")
+    assert hold
+    assert hold.mode == "shared"
+
+
 def test_several_locks_are_granted_together_or_not_at_all() -> None:
     shop = Workshop()
     get(shop, "t1", "b")

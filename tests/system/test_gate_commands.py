@@ -86,5 +86,6 @@ def test_people_reject_with_a_reason(system: System, tmp_path: Path) -> None:
 def test_what_is_not_there_is_refused_and_what_is_not_said_is_a_usage_error(system: System) -> None:
     assert system.cli("gate", "show", "nobody").returncode == REFUSED
     assert "ticket_not_found" in system.cli("ticket", "approve", "nobody").stderr
-    assert system.cli("gate", "review", "nobody", "Well.").returncode == USAGE
+    nobody = "00000000-0000-7000-8000-000000000000"
+    assert system.cli("gate", "review", nobody, "Well.").returncode == USAGE
     assert system.cli("gate", "submit", "nobody", "note", "/no/such/file").returncode == USAGE
