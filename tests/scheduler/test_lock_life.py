@@ -96,11 +96,8 @@ class LockLife(RuleBasedStateMachine):
         command = sender.command
         if isinstance(command, AcquireLocks) and sender.refused and sender.refused.details.keys() & TOLD:
             front = self.table.in_front(command.task_id, _wishes(command), _request_id(sender))
-            if isinstance(sender.refused, LockDeadlock) and not front:  # its own waiting would not end
-                assert command.task_id in {task_id for task_id, _ in self.table.requests()}
-                return
-            assert front
-            if isinstance(sender.refused, LockDeadlock):
+            assert front or isinstance(sender.refused, LockDeadlock)  # whose own waiting would not end
+            if front and isinstance(sender.refused, LockDeadlock):
                 assert command.task_id in self.table.reached(front)
 
     def hear(self) -> None:

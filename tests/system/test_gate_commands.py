@@ -88,4 +88,4 @@ def test_what_is_not_there_is_refused_and_what_is_not_said_is_a_usage_error(syst
     assert "ticket_not_found" in system.cli("ticket", "approve", "nobody").stderr
     nobody = "00000000-0000-7000-8000-000000000000"
     assert system.cli("gate", "review", nobody, "Well.").returncode == USAGE
-    assert system.cli("gate", "submit", "nobody", "note", "/no/such/file").returncode == USAGE
+    assert system.cli("gate", "submit", nobody, "note", "/no/such/file").returncode == USAGE
